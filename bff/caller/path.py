@@ -1,0 +1,76 @@
+"""Paths that two parsers could read differently, and how a careless one reads the others.
+
+Pure. The routes are matched with it, and the way back after a login is held to it.
+"""
+
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from bff.problem import Reason, Refused
+
+_UNRESERVED: Final = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+)
+_PCHAR: Final = bytes(_UNRESERVED) + b"!$&'()*+,;=:@/"
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+_CONFUSING: Final = frozenset({*range(0x20), 0x7F, *b"/\\#"})
+
+
+def plain_path(path: bytes) -> bytes:
+    """The path as a careless parser reads it: decoded, parameters cut, lower case.
+
+    Raises Refused(AMBIGUOUS_PATH) where even careful parsers differ: dot segments, encoded
+    separators, control or non-UTF-8 octets, empty segments, and double-encoded forms of these.
+    """
+    if not path.startswith(b"/"):
+        raise Refused(Reason.AMBIGUOUS_PATH)
+    if b"%" in path:
+        decoded = _decoded(path)
+    elif path.translate(None, _PCHAR):
+        raise Refused(Reason.AMBIGUOUS_PATH)
+    else:
+        decoded = path
+    segments = [segment.partition(b";")[0] for segment in decoded[1:].split(b"/")]
+    if any(segment in (b"", b".", b"..") for segment in segments[:-1]):
+        raise Refused(Reason.AMBIGUOUS_PATH)
+    if segments[-1] in (b".", b"..") or decoded.endswith(b"/;"):
+        raise Refused(Reason.AMBIGUOUS_PATH)
+    return b"/" + b"/".join(segments).lower()
+
+
+def _decoded(path: bytes) -> bytes:
+    """The path decoded once; refused if that, or decoding again, brings something confusing."""
+    if path.translate(None, _PCHAR + b"%"):
+        raise Refused(Reason.AMBIGUOUS_PATH)
+    once = b""
+    for place, part in enumerate(path.split(b"%")):
+        if place == 0:
+            once = part
+            continue
+        if len(part) < 2 or not _HEX.issuperset(part[:2]):
+            raise Refused(Reason.AMBIGUOUS_PATH)
+        octet = int(part[:2], 16)
+        if octet in _CONFUSING:
+            raise Refused(Reason.AMBIGUOUS_PATH)
+        once += bytes((octet,)) + part[2:]
+    _refuse_double(once)
+    try:
+        once.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(Reason.AMBIGUOUS_PATH) from None
+    return once
+
+
+def _refuse_double(once: bytes) -> None:
+    """Refuse what a second decoding would turn into a separator, a control or a dot segment."""
+    again = once
+    while b"%" in again:
+        twice = unquote_to_bytes(again)
+        if twice == again:
+            return
+        if _CONFUSING.intersection(twice) - _CONFUSING.intersection(again) - set(b"/"):
+            raise Refused(Reason.AMBIGUOUS_PATH)
+        names = [segment.partition(b";")[0] for segment in twice.split(b"/")]
+        if twice.count(b"/") != again.count(b"/") or b"." in names or b".." in names:
+            raise Refused(Reason.AMBIGUOUS_PATH)
+        again = twice

@@ -1,0 +1,53 @@
+"""Whose connection it is: the peer's address, through the proxies that we were told to trust."""
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+def client_address(peer: str, forwarded_for: bytes | None, trusted: Sequence[Network]) -> str:
+    """The rightmost address of X-Forwarded-For that is not itself a trusted proxy (RFC 7239 §4).
+
+    Where the peer is not trusted, or an entry is no address, what it says counts for nothing.
+    """
+    if forwarded_for is None or not is_trusted(peer, trusted):
+        return peer
+    for entry in reversed(forwarded_for.decode("latin-1").split(",")):
+        address = entry.strip()
+        if not _is_address(address):
+            return peer
+        if not is_trusted(address, trusted):
+            return address
+        peer = address
+    return peer
+
+
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether the address lies in a network of trusted proxies."""
+    if not trusted or not _is_address(address):
+        return False
+    parsed = ipaddress.ip_address(address)
+    return any(parsed in network for network in trusted)
+
+
+def request_id(given: bytes | None, *, trusted: bool) -> str:
+    """The request's id: ours, or a trusted proxy's if it is short and plain (E-10)."""
+    if trusted and given is not None:
+        text = given.decode("latin-1")
+        if _REQUEST_ID.fullmatch(text):
+            return text
+    return secrets.token_hex(8)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

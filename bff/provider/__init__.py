@@ -1,0 +1,1 @@
+"""What we ask of the authorization server, and how we read its answers."""

@@ -1,0 +1,161 @@
+"""The authorization server's metadata: where its endpoints are (OpenID Connect Discovery 1.0).
+
+The issuer comes from configuration, every endpoint from here (P-02). `read_metadata` decides,
+`Discovery` fetches and keeps.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from bff.clock import Clock
+from bff.config.model import Provider
+from bff.config.values import is_loopback
+from bff.journal.log import Event, tell
+from bff.problem import Reason, Refused
+from bff.provider.cached import Cached
+from bff.provider.call import Fault, ProviderHttp, answered_object
+
+OPENID_CONFIGURATION: Final = "/.well-known/openid-configuration"
+OAUTH_METADATA: Final = "/.well-known/oauth-authorization-server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What of the metadata is used, names as there; an absent endpoint is None."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    revocation_endpoint: str | None
+    end_session_endpoint: str | None
+    iss_parameter_supported: bool  # authorization_response_iss_parameter_supported (RFC 9207)
+    requires_par: bool  # require_pushed_authorization_requests (RFC 9126)
+
+
+def openid_configuration_url(issuer: str) -> str:
+    """Where the metadata of `issuer` is: after its path, whose final slash is taken off."""
+    return issuer.rstrip("/") + OPENID_CONFIGURATION
+
+
+def oauth_metadata_urls(issuer: str) -> tuple[str, ...]:
+    """Where RFC 8414 metadata may be: before the path (§3.1), or after it, as some have it."""
+    parts = urlsplit(issuer)
+    inserted = f"{parts.scheme}://{parts.netloc}{OAUTH_METADATA}{parts.path.rstrip('/')}"
+    appended = issuer.rstrip("/") + OAUTH_METADATA
+    return (inserted,) if inserted == appended else (inserted, appended)
+
+
+def read_metadata(document: Mapping[str, object], issuer: str) -> Metadata:
+    """The metadata in the document.
+
+    Raises Refused(PROVIDER_UNAVAILABLE) if it is another issuer's, by so much as a slash
+    (Discovery §4.3), or lacks an endpoint that a login needs. An endpoint that is neither https
+    nor on loopback counts as absent.
+    """
+    if document.get("issuer") != issuer:
+        raise Refused(Reason.PROVIDER_UNAVAILABLE)
+    return Metadata(
+        issuer=issuer,
+        authorization_endpoint=_required(document, "authorization_endpoint"),
+        token_endpoint=_required(document, "token_endpoint"),
+        jwks_uri=_required(document, "jwks_uri"),
+        userinfo_endpoint=_endpoint(document, "userinfo_endpoint"),
+        revocation_endpoint=_endpoint(document, "revocation_endpoint"),
+        end_session_endpoint=_endpoint(document, "end_session_endpoint"),
+        iss_parameter_supported=(
+            document.get("authorization_response_iss_parameter_supported") is True
+        ),
+        requires_par=document.get("require_pushed_authorization_requests") is True,
+    )
+
+
+def _required(document: Mapping[str, object], name: str) -> str:
+    found = _endpoint(document, name)
+    if found is None:
+        raise Refused(Reason.PROVIDER_UNAVAILABLE)
+    return found
+
+
+def _endpoint(document: Mapping[str, object], name: str) -> str | None:
+    value = document.get(name)
+    return value if isinstance(value, str) and _is_safe(value) else None
+
+
+def _is_safe(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        # Whatever the client could not send is refused here, and not in the midst of a login.
+        host = httpx.URL(url).host
+        host.encode("idna")
+    except (ValueError, httpx.InvalidURL):
+        return False
+    if parts.username is not None or "#" in url or not host or host != parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+
+
+class Discovery:
+    """The metadata of the configured issuer, kept for an hour and renewed in the background."""
+
+    def __init__(self, config: Provider, http: ProviderHttp, clock: Clock) -> None:
+        self._issuer = config.issuer
+        self._http = http
+        # The second document only tells where to revoke: it may not hold up a login for long.
+        self._patience = config.connect_timeout
+        self._cached = Cached(self._fetch, clock)
+
+    async def metadata(self) -> Metadata:
+        """The metadata. Raises Refused(PROVIDER_UNAVAILABLE) if it is not to be had."""
+        return await self._cached.value()
+
+    async def close(self) -> None:
+        """End a fetch that is under way."""
+        await self._cached.close()
+
+    async def _fetch(self) -> Metadata | None:
+        reply = await self._http.get(
+            openid_configuration_url(self._issuer), kind="openid_configuration"
+        )
+        if isinstance(reply, Fault):
+            return None
+        document = answered_object(reply)
+        if document is None:
+            _tell("unreadable", reply.status)
+            return None
+        try:
+            found = read_metadata(document, self._issuer)
+        except Refused:
+            mismatch = document.get("issuer") != self._issuer
+            if mismatch:
+                self._cached.forget()  # whoever answers there now is not the one we knew
+            _tell("issuer_mismatch" if mismatch else "endpoint_missing", reply.status)
+            return None
+        return found if found.revocation_endpoint else await self._with_revocation(found)
+
+    async def _with_revocation(self, found: Metadata) -> Metadata:
+        """The same with a revocation endpoint, if RFC 8414 metadata has one; harmless if not."""
+        try:
+            async with asyncio.timeout(self._patience):
+                for url in oauth_metadata_urls(self._issuer):
+                    document = answered_object(await self._http.get(url, kind="oauth_metadata"))
+                    if document is not None and document.get("issuer") == self._issuer:
+                        endpoint = _endpoint(document, "revocation_endpoint")
+                        if endpoint is not None:
+                            return replace(found, revocation_endpoint=endpoint)
+        except TimeoutError:
+            _tell("oauth_metadata_late")
+        return found
+
+
+def _tell(code: str, status: int | None = None) -> None:
+    tell(Event.PROVIDER_FAILED, endpoint="openid_configuration", code=code, status=status)

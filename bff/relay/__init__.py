@@ -1,0 +1,1 @@
+"""/api: which route, what may pass, and the way there and back."""

@@ -1,0 +1,146 @@
+"""What may pass from the browser to an upstream, and back.
+
+After `session` has given an access token, before `upstream` opens a connection.
+Pure: headers in, headers out. It knows no socket, no store and no clock.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from bff.problem import Headers
+
+# RFC 9110 §7.6.1 and what else belongs to one connection only.
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade", b"proxy-authorization", b"proxy-authenticate",
+        b"http2-settings",
+    }
+)  # fmt: skip
+
+# What a client could forge, what the relay writes anew, and what was meant for us.
+_OURS: Final = HOP_BY_HOP | frozenset(
+    {
+        b"host", b"authorization", b"cookie", b"content-length", b"expect", b"dpop", b"via",
+        b"forwarded", b"x-real-ip", b"x-request-id", b"x-csrf", b"x-user", b"remote-user",
+        b"x-http-method-override", b"x-http-method", b"x-method-override", b"proxy",
+        b"max-forwards",
+    }
+)  # fmt: skip
+_FORGED: Final = (
+    b"x-forwarded-", b"x-remote-", b"x-original-", b"x-rewrite-", b"x-auth-",
+    b"x-authenticated-", b"x-user-", b"x-bff-",
+)  # fmt: skip
+
+# What would speak for our origin, or tells of the upstream's inside (A-03, A-04).
+_NOT_THEIRS: Final = HOP_BY_HOP | frozenset(
+    {
+        b"set-cookie", b"clear-site-data", b"strict-transport-security", b"refresh", b"alt-svc",
+        b"service-worker-allowed", b"server", b"x-powered-by", b"via", b"www-authenticate",
+        b"cross-origin-resource-policy", b"x-content-type-options",
+    }
+)  # fmt: skip
+
+_DOCUMENTS: Final = frozenset({b"text/html", b"text/xml", b"application/xml"})
+
+
+def named_in_connection(headers: Headers) -> frozenset[bytes]:
+    """The fields that `Connection` declares to be of one hop; parsed before ours are added."""
+    named = [value for name, value in headers if name == b"connection"]
+    if not named:
+        return frozenset()
+    return frozenset(token.strip(b" \t").lower() for value in named for token in value.split(b","))
+
+
+def to_upstream(
+    headers: Headers, *, route_sets: Collection[bytes], cookies: Collection[bytes]
+) -> Headers:
+    """The browser's end-to-end fields that an upstream may see, in their order.
+
+    `route_sets`: names that the route writes itself. `cookies`: names it lets through.
+    """
+    hop = named_in_connection(headers)
+    passed = [
+        (name, value)
+        for name, value in headers
+        if name not in _OURS
+        and name not in hop
+        and name not in route_sets
+        and not name.startswith(_FORGED)
+        and b"_" not in name  # some servers read x_user as x-user
+    ]
+    if cookies and (kept := _cookies(headers, cookies)):
+        passed.append((b"cookie", kept))
+    return passed
+
+
+def _cookies(headers: Headers, allowed: Collection[bytes]) -> bytes:
+    """The named cookies of the request; never one of ours."""
+    kept = []
+    for name, value in headers:
+        if name == b"cookie":
+            for pair in value.split(b";"):
+                stripped = pair.strip(b" \t")
+                cookie = stripped.partition(b"=")[0]
+                if cookie in allowed and not is_own_cookie(cookie):
+                    kept.append(stripped)
+    return b"; ".join(kept)
+
+
+def is_own_cookie(name: bytes) -> bool:
+    """Whether a cookie's name is one of the BFF's, in any case or prefix."""
+    bare = name.lower().removeprefix(b"__host-").removeprefix(b"__secure-")
+    bare = bare.removeprefix(b"http-")
+    return bare == b"bff" or bare.startswith(b"bff-")
+
+
+def to_browser(headers: Headers, *, cookies: Collection[bytes]) -> Headers:
+    """The upstream's end-to-end fields that a browser may see, in their order.
+
+    `cookies`: names that the route lets through, as separate lines (RFC 6265 §3).
+    """
+    hop = named_in_connection(headers)
+    passed = []
+    for name, value in headers:
+        if name in _NOT_THEIRS:
+            if name == b"set-cookie" and _may_set(value, cookies):
+                passed.append((name, value))
+        elif name not in hop and not name.startswith(b"access-control-"):
+            passed.append((name, value))
+    return passed
+
+
+def _may_set(value: bytes, allowed: Collection[bytes]) -> bool:
+    cookie = value.partition(b"=")[0].strip(b" \t")
+    return cookie in allowed and not is_own_cookie(cookie)
+
+
+def is_document(headers: Headers) -> bool:
+    """Whether a browser might run the answer as a page: by its type, or because it states none."""
+    stated = [value for name, value in headers if name == b"content-type"]
+    if len(stated) != 1:
+        return True
+    kind = stated[0].partition(b";")[0].strip(b" \t").lower()
+    return kind in _DOCUMENTS or kind.endswith(b"+xml") or b"/" not in kind
+
+
+def private(headers: Headers) -> Headers:
+    """The fields with a Cache-Control that no shared cache may take as leave to store (A-07).
+
+    The browser's request has no Authorization, so RFC 9111 §3.5 would not protect the answer.
+    """
+    stated = [value for name, value in headers if name == b"cache-control"]
+    if not stated:
+        tagged = any(name == b"etag" for name, _ in headers)
+        return [*headers, (b"cache-control", b"private, no-cache" if tagged else b"no-store")]
+    directives = [part.strip(b" \t") for value in stated for part in value.split(b",")]
+    kept = [part for part in directives if part and not _is_shared(part)]
+    if not any(part.lower() == b"no-store" for part in kept):
+        kept.insert(0, b"private")
+    rest = [(name, value) for name, value in headers if name != b"cache-control"]
+    return [*rest, (b"cache-control", b", ".join(kept))]
+
+
+def _is_shared(directive: bytes) -> bool:
+    name = directive.partition(b"=")[0].strip(b" \t").lower()
+    return name in (b"public", b"s-maxage", b"private")

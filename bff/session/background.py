@@ -1,0 +1,39 @@
+"""Work that goes on behind an answer: held, so that it is not lost, and awaited at the end."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from bff.journal.log import crashed
+
+T = TypeVar("T")
+
+
+class Background:
+    """Tasks that no request cancels. An exception in one is told, and goes no further."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def run(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run the coroutine to its end; nobody waits for it."""
+        _ = self.start(work)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run the coroutine to its end, whoever asked for it goes away."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what is under way, `seconds` at most; then cancel the rest."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            crashed(error)

@@ -1,0 +1,2 @@
+-- ARGV: channel, tag
+return {now, redis.call('ZRANGEBYSCORE', KEY, '(' .. ms(now), '+inf')}

@@ -1,0 +1,164 @@
+"""Session, Tokens, LoginTransaction: frozen values; deadlines are pure functions of store time.
+
+What the store keeps sealed. Times are seconds since the epoch in store time; nothing here reads
+a clock, opens a socket or knows a cookie.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bff.provider.token import TokenResponse
+
+TRANSACTION_SECONDS: Final = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What the provider gave for this session. Access and refresh tokens are opaque (T-07)."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    id_token: str = field(repr=False)
+    scope: str
+    issued_at: float
+    expires_at: float | None  # None: the provider did not say, and no assumption is configured
+    refresh_expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who signed in, and what of the ID token a later one is held to (OpenID Core §12.2)."""
+
+    iss: str
+    sub: str = field(repr=False)
+    sid: str | None = field(repr=False)
+    aud: tuple[str, ...]
+    azp: str | None
+    nonce: str | None = field(repr=False)
+    auth_time: float | None
+    acr: str | None
+    claims: Mapping[str, object] = field(repr=False)  # only those that /bff/session may show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One person in one browser."""
+
+    frontend: str
+    identity: Identity
+    tokens: Tokens
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginTransaction:
+    """One attempt to sign in, bound to the browser by a sealed cookie (L-06)."""
+
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    issuer: str
+    return_to: str = field(repr=False)
+    started_at: float
+    session_id: str | None = field(repr=False)  # of the session that was live when it began
+    silent: bool = False  # prompt=none was asked
+    max_age: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """When a record ends: the earliest of them is the TTL of its key in the store."""
+
+    idle: float  # seconds without activity, a length
+    absolute: float  # a time
+    refresh: float | None  # a time: the newest refresh token's end, where the provider says one
+
+    def end(self, now: float) -> float:
+        """The time at which the record ends if nothing happens after `now`."""
+        ends = (now + self.idle, self.absolute, self.refresh)
+        return min(end for end in ends if end is not None)
+
+
+def tokens_from(
+    response: TokenResponse,
+    *,
+    now: float,
+    asked_scope: str,
+    id_token: str,
+    assume_expires_in: float | None,
+) -> Tokens:
+    """The tokens of a first answer to what was asked at `now`.
+
+    A missing `scope` means what was asked (RFC 6749 §5.1); a missing `expires_in` means the
+    configured assumption, or that nobody knows.
+    """
+    life = response.expires_in if response.expires_in is not None else assume_expires_in
+    return Tokens(
+        access_token=response.access_token,
+        refresh_token=response.refresh_token,
+        id_token=id_token,
+        scope=response.scope if response.scope is not None else asked_scope,
+        issued_at=now,
+        expires_at=None if life is None else now + life,
+        refresh_expires_at=_refresh_end(response, now),
+    )
+
+
+def refreshed(
+    tokens: Tokens,
+    response: TokenResponse,
+    *,
+    now: float,
+    id_token: str | None,
+    assume_expires_in: float | None,
+) -> Tokens:
+    """The tokens to keep after a refresh that was asked for at `now`.
+
+    The old refresh token stays when the answer brings none (RFC 6749 §6), and with it its end.
+    """
+    fresh = tokens_from(
+        response,
+        now=now,
+        asked_scope=tokens.scope,
+        id_token=id_token or tokens.id_token,
+        assume_expires_in=assume_expires_in,
+    )
+    if response.refresh_token is not None:
+        return fresh
+    end = fresh.refresh_expires_at or tokens.refresh_expires_at
+    return replace(fresh, refresh_token=tokens.refresh_token, refresh_expires_at=end)
+
+
+def _refresh_end(response: TokenResponse, now: float) -> float | None:
+    return None if response.refresh_expires_in is None else now + response.refresh_expires_in
+
+
+def expired(tokens: Tokens, now: float) -> bool:
+    """Whether the access token is past its end. One of unknown life is tried until refused."""
+    return tokens.expires_at is not None and now >= _usable_until(tokens, tokens.expires_at)
+
+
+def due(tokens: Tokens, now: float, *, ahead: float, jitter: float) -> bool:
+    """Whether the token is in the last part of its life, where it is renewed behind the caller.
+
+    `ahead` is that part as a fraction of the whole life; up to `jitter` of it is taken off, by a
+    number drawn from the token itself, so that sessions of one minute do not renew in one second
+    and every process agrees about one session.
+    """
+    if tokens.expires_at is None or tokens.refresh_token is None:
+        return False
+    life = tokens.expires_at - tokens.issued_at
+    part = ahead * (1 - jitter * _spread(tokens.access_token))
+    return now >= _usable_until(tokens, tokens.expires_at) - life * part
+
+
+def _usable_until(tokens: Tokens, expires_at: float) -> float:
+    """A moment before the end: `exp` counts whole seconds, and the call takes time to arrive."""
+    return expires_at - min(1.0, (expires_at - tokens.issued_at) / 5)
+
+
+def _spread(access_token: str) -> float:
+    digest = hashlib.sha256(b"bff/1/jitter/" + access_token.encode()).digest()
+    return digest[0] / 255

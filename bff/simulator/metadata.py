@@ -1,0 +1,80 @@
+"""What anybody may read: discovery, the key set, the style sheet, the avatars."""
+
+from collections.abc import Awaitable, Callable
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from bff.simulator.call import Call
+from bff.simulator.realm import Realm
+from bff.simulator.settings import SCOPES, SIGNING_ALGS
+
+_STYLE: Final = Path(__file__).with_name("simulator.css").read_text(encoding="utf-8")
+
+
+async def discovery(realm: Realm, _call: Call) -> Response:
+    """The metadata (Discovery §3, RFC 8414), with the switch `discovery` laid over."""
+    settings = realm.settings
+    methods = ["client_secret_basic", "client_secret_post"]
+    document: dict[str, object] = {
+        "issuer": settings.issuer,
+        "authorization_endpoint": f"{settings.base}/authorize",
+        "token_endpoint": f"{settings.base}/token",
+        "userinfo_endpoint": f"{settings.base}/userinfo",
+        "jwks_uri": f"{settings.base}/jwks",
+        "revocation_endpoint": f"{settings.base}/revoke",
+        "end_session_endpoint": f"{settings.base}/end-session",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(SIGNING_ALGS),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "acr_values_supported": list(settings.acr_values_supported),
+        "authorization_response_iss_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "claims_parameter_supported": False,
+    } | dict(realm.switches.discovery)
+    return JSONResponse({name: value for name, value in document.items() if value is not None})
+
+
+async def jwks(realm: Realm, _call: Call) -> Response:
+    """The public keys."""
+    return JSONResponse(realm.keys.jwks(), media_type="application/jwk-set+json")
+
+
+async def style(_request: Request) -> Response:
+    """The pages' style sheet."""
+    return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+
+def avatar(realm: Realm) -> Callable[[Request], Awaitable[Response]]:
+    """A person's picture: initials on a colour, for any site to show."""
+
+    async def answer(request: Request) -> Response:
+        account = realm.settings.account(request.path_params["sub"])
+        if account is None:
+            return Response("no such account\n", 404, media_type="text/plain")
+        svg = (
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96" width="96" height="96">'
+            f'<rect width="96" height="96" fill="hsl({account.hue} 45% 42%)"/>'
+            '<text x="48" y="48" fill="#fff" font-family="system-ui,sans-serif" font-size="38" '
+            'text-anchor="middle" dominant-baseline="central">'
+            f"{escape(account.initials)}</text></svg>"
+        )
+        headers = {
+            "Cross-Origin-Resource-Policy": "cross-origin",
+            "Content-Security-Policy": "default-src 'none'",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(svg, media_type="image/svg+xml", headers=headers)
+
+    return answer

@@ -1,0 +1,39 @@
+"""What the provider does differently from now on, until it is switched back.
+
+Faults hit single requests; a switch is a habit, taken from what real providers do. Set at the start
+in `Settings`, changed at run time by `POST /control/switches`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times are in seconds; a scope or metadata member is named as on the wire."""
+
+    access_token_seconds: int = 20
+    id_token_seconds: int = 300
+    refresh_token_seconds: int = 86_400
+    rotate: bool = True
+    rotation_grace_seconds: int = 0  # a spent refresh token is still good that long
+    send_refresh_token_again: bool = True  # matters only where tokens are not rotated
+    access_token_dies_at_refresh: bool = False
+    end_session_revokes: bool = False  # else refresh tokens live on until revoked
+    id_token_at_refresh: bool = True
+    nonce_at_refresh: bool = False
+    profile_in_id_token: bool = True  # else name, e-mail and phone only in UserInfo
+    omit_expires_in: bool = False
+    omit_scope: bool = False
+    refresh_expires_in: bool = False  # tell the refresh token's life in the answer
+    token_type: str = "Bearer"  # noqa: S105 -- a name from RFC 6750
+    drop_scopes: tuple[str, ...] = ()  # granted less than asked
+    discovery: Mapping[str, Any] = {}  # laid over the metadata; null omits the member
+
+
+def changed(switches: Switches, wanted: Mapping[str, object]) -> Switches:
+    """The switches with `wanted` laid over.
+
+    Raises msgspec.ValidationError, which names the switch, for a wrong name or type."""
+    return msgspec.convert({**msgspec.to_builtins(switches), **wanted}, Switches)

@@ -1,0 +1,123 @@
+"""A browser's manners without a browser: cookies by SameSite, Fetch Metadata, no redirects.
+
+It keeps what browsers keep and sends what browsers send, so that a test says only who asks for
+what. What a real engine does is tested with a real engine.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
+
+import httpx
+
+from bff.simulator import Person
+from tests.parts.site import Site
+
+
+@dataclass
+class Cookie:
+    value: str
+    same_site: str
+    attributes: str
+
+
+@dataclass
+class Browser:
+    site: Site
+    http: httpx.Client
+    cookies: dict[str, Cookie] = field(default_factory=dict)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        site: str | None = "same-origin",
+        mode: str = "cors",
+        dest: str = "empty",
+        strict: bool | None = None,
+        headers: dict[str, str] | None = None,
+        **more: object,
+    ) -> httpx.Response:
+        """One request with the cookies that a browser would send with it."""
+        sent = {"host": self.site.host}
+        if site is not None:
+            sent |= {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+        with_strict = site in (None, "same-origin", "none") if strict is None else strict
+        pairs = [
+            f"{name}={cookie.value}"
+            for name, cookie in self.cookies.items()
+            if cookie.same_site == "Lax" or with_strict
+        ]
+        if pairs:
+            sent["cookie"] = "; ".join(pairs)
+        sent |= headers or {}
+        url = f"http://127.0.0.1:{self.site.port}{path}"
+        response = self.http.request(method, url, headers=sent, **more)  # type: ignore[arg-type]
+        self._keep(response)
+        return response
+
+    def _keep(self, response: httpx.Response) -> None:
+        for line in response.headers.get_list("set-cookie"):
+            name, _, rest = line.partition("=")
+            value = rest.partition(";")[0]
+            same_site = "Strict" if "SameSite=Strict" in line else "Lax"
+            if "Max-Age=0" in line:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = Cookie(value, same_site, line.partition(";")[2])
+
+    def fetch(self, method: str, path: str, **more: object) -> httpx.Response:
+        """What `fetch` on our own page sends, with the library's header."""
+        headers = {"x-csrf": "1", **more.pop("headers", {})}  # type: ignore[dict-item]
+        if method not in ("GET", "HEAD"):
+            headers.setdefault("origin", self.site.origin)
+        return self.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
+
+    def navigate(self, path: str, *, site: str = "none", **more: object) -> httpx.Response:
+        """What following a link, or typing an address, sends."""
+        return self.request(
+            "GET",
+            path,
+            site=site,
+            mode="navigate",
+            dest="document",
+            **more,  # type: ignore[arg-type]
+        )
+
+    def to_provider(self, return_to: str = "/", **query: str) -> str:
+        """Begin to sign in; the URL at the provider."""
+        asked = httpx.QueryParams({"return_to": return_to, **query})
+        answer = self.navigate(f"/bff/login?{asked}", site="same-origin")
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"]
+
+    def callback(self, url: str, **more: object) -> httpx.Response:
+        """Come back from the provider: a cross-site navigation, without Strict cookies."""
+        parts = urlsplit(url)
+        return self.navigate(f"{parts.path}?{parts.query}", site="cross-site", **more)
+
+    def sign_in(self, sub: str = "ada", return_to: str = "/") -> httpx.Response:
+        """The whole way to a session."""
+        with Person(sub) as person:
+            back = person.visit(self.to_provider(return_to))
+        answer = self.callback(back)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    @property
+    def session_cookie(self) -> str | None:
+        name = next((name for name in self.cookies if name in ("bff", "__Host-Http-bff")), None)
+        return None if name is None else self.cookies[name].value
+
+
+@contextlib.contextmanager
+def browsing(site: Site) -> Iterator[Browser]:
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        yield Browser(site, http)
+
+
+def cookie_attributes(line: str) -> SimpleCookie:
+    return SimpleCookie(line)

@@ -1,0 +1,97 @@
+"""The BFF on a real socket: uvicorn with the door, in a thread with an event loop of its own."""
+
+import asyncio
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import uvicorn
+import uvloop
+from typing_extensions import override
+
+from bff.app import Application
+from bff.config.load import Config
+from bff.door import door
+
+T = TypeVar("T")
+
+
+class _Server(uvicorn.Server):
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running process of the BFF, as far as a thread can be one."""
+
+    port: int
+    application: Application
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def origin(self) -> str:
+        return self.application.config.frontends[0].origin
+
+    @property
+    def host(self) -> str:
+        return self.origin.partition("://")[2]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the site's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)
+
+
+@contextlib.contextmanager
+def serving(config: Config, listening: socket.socket | None = None) -> Iterator[Site]:
+    """The BFF of a configuration, listening on a free port of loopback."""
+    listening = listening or bind()
+    ready: queue.Queue[tuple[Application, asyncio.AbstractEventLoop, uvicorn.Server]] = (
+        queue.Queue()
+    )
+
+    async def main() -> None:
+        application = Application(config)
+        await application.start()
+        server = _Server(
+            uvicorn.Config(
+                application,
+                http=door(config),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=int(config.server.keep_alive),
+                timeout_graceful_shutdown=2,
+            )
+        )
+        ready.put((application, asyncio.get_running_loop(), server))
+        await server.serve(sockets=[listening])
+        await application.stop(2)
+
+    thread = threading.Thread(target=lambda: uvloop.run(main()), name="site", daemon=True)
+    thread.start()
+    application, loop, server = ready.get(timeout=30)
+    try:
+        yield Site(listening.getsockname()[1], application, loop)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+        listening.close()
+
+
+def bind(port: int = 0) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(1024)
+    listening.setblocking(False)
+    return listening

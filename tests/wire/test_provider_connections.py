@@ -1,0 +1,148 @@
+"""The connections to the provider: kept, shared between logins and refreshes, and under TLS."""
+
+import asyncio
+import ssl
+import warnings
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+import structlog.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bff.config.model import Provider
+from bff.problem import Reason, Refused
+from bff.provider.call import Fault, Reply, Share
+from tests.wire.test_provider_call import drop, http, in_a_loop, post, provider, stall
+
+
+@in_a_loop
+async def test_a_kept_connection_dropped_under_the_second_request_is_unsure() -> None:
+    async with provider() as (peer, server):
+        peer.answers["/token"] = http(200, {})
+        assert isinstance(await post(server.http, f"{peer.url}/token"), Reply)
+        peer.answers["/token"] = drop
+        assert await post(server.http, f"{peer.url}/token") is Fault.UNSURE
+        assert (peer.connections, peer.count("/token")) == (1, 2)
+
+
+@in_a_loop
+async def test_a_kept_connection_closed_while_idle_is_replaced() -> None:
+    async with provider() as (peer, server):
+
+        async def last(writer: asyncio.StreamWriter) -> None:
+            writer.write(http(200, {}))
+            raise ConnectionError
+
+        peer.answers["/token"] = last
+        for _ in range(3):
+            assert isinstance(await post(server.http, f"{peer.url}/token"), Reply)
+            await peer.end()
+        assert peer.connections == 3
+
+
+@pytest.mark.rule("C-03")
+@pytest.mark.rule("P-11")
+@in_a_loop
+async def test_logins_cannot_take_the_connections_of_refreshes() -> None:
+    async with provider(connections=4, total_timeout=5.0) as (peer, server):
+        arrived, release = asyncio.Semaphore(0), asyncio.Event()
+
+        async def hold(writer: asyncio.StreamWriter) -> None:
+            arrived.release()
+            await release.wait()
+            writer.write(http(200, {}))
+
+        peer.answers["/token"] = hold
+        url = f"{peer.url}/token"
+        held = [asyncio.create_task(post(server.http, url, Share.LOGIN)) for _ in range(3)]
+        for _ in held:
+            await arrived.acquire()
+        with pytest.raises(Refused) as refused:
+            await post(server.http, url, Share.LOGIN)
+        assert refused.value.reason is Reason.OVERLOADED
+        peer.answers["/token"] = http(200, {})
+        assert isinstance(await post(server.http, url), Reply)
+        release.set()
+        assert all(isinstance(each, Reply) for each in await asyncio.gather(*held))
+        assert isinstance(await post(server.http, url, Share.LOGIN), Reply)
+
+
+@pytest.mark.rule("P-11")
+@in_a_loop
+async def test_who_waits_in_vain_for_a_connection_was_not_sent() -> None:
+    async with provider(connections=2, total_timeout=0.3) as (peer, server):
+        peer.answers["/token"] = stall
+        url = f"{peer.url}/token"
+        ended = await asyncio.gather(*(post(server.http, url) for _ in range(3)))
+        assert sorted(map(str, ended)) == ["not_sent", "unsure", "unsure"]
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """A TLS server for 127.0.0.1 that nobody but the file's reader trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=2))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "peer.pem"
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, file
+
+
+@pytest.mark.rule("P-03")
+@pytest.mark.rule("E-09")
+@pytest.mark.parametrize("trusted", [True, False])
+@in_a_loop
+async def test_a_certificate_counts_only_if_somebody_we_trust_signed_it(
+    trusted: bool, tmp_path: Path
+) -> None:
+    tls, file = certificate(tmp_path)
+    async with provider(tls=tls, ca_file=file if trusted else None) as (peer, server):
+        peer.answers["/token"] = http(200, {})
+        with structlog.testing.capture_logs() as lines:
+            ended = await post(server.http, f"{peer.url}/token")
+        assert isinstance(ended, Reply) is trusted
+        if not trusted:
+            assert ended is Fault.NOT_SENT
+            assert lines[0]["error"] == "ConnectError: SSLCertVerificationError"
+            assert peer.asked == []
+
+
+@pytest.mark.rule("P-03")
+@in_a_loop
+async def test_tls_before_1_2_is_refused(tmp_path: Path) -> None:
+    tls, file = certificate(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ssl warns of what is done here on purpose
+        tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_1
+        tls.set_ciphers("ALL:@SECLEVEL=0")
+    async with provider(tls=tls, ca_file=file) as (peer, server):
+        assert await post(server.http, f"{peer.url}/token") is Fault.NOT_SENT
+        assert peer.asked == []
+
+
+def test_there_is_no_setting_that_trusts_anybody() -> None:
+    assert not [name for name in Provider.model_fields if "verif" in name or "insecure" in name]

@@ -1,0 +1,190 @@
+"""The token endpoint, asked over the wire."""
+
+import asyncio
+import base64
+
+import pytest
+import structlog.testing
+
+from bff.problem import Reason, Refused
+from bff.provider.server import AuthorizationServer
+from bff.provider.token import TokenAnswer, TokenResponse, exchange_code, refresh
+from tests.wire.test_provider_call import (
+    Peer,
+    Script,
+    SetClock,
+    drop,
+    http,
+    in_a_loop,
+    metadata_document,
+    provider,
+    stall,
+)
+
+GRANT = {"access_token": "canary-at", "token_type": "bearer", "refresh_token": "canary-rt"}
+BASIC = "Basic " + base64.b64encode(b"spa:canary-secret").decode()
+
+
+async def exchange(server: AuthorizationServer) -> TokenResponse:
+    return await exchange_code(server, code="canary-code", code_verifier="canary-verifier")
+
+
+def asked_for(peer: Peer, path: str) -> dict[str, str]:
+    (asked,) = (each for each in peer.asked if each.target == path)
+    assert asked.method == "POST"
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert asked.headers["authorization"] == BASIC
+    return asked.form
+
+
+@pytest.mark.rule("C-09")
+@pytest.mark.rule("L-08")
+@pytest.mark.rule("P-06")
+@in_a_loop
+async def test_a_code_is_exchanged_with_everything_that_binds_it() -> None:
+    clock = SetClock()
+    async with provider(clock=clock) as (peer, server):
+        peer.answers["/token"] = http(200, GRANT)
+        assert server.history.last_success is None
+        response = await exchange(server)
+        assert response.access_token == "canary-at"
+        assert asked_for(peer, "/token") == {
+            "grant_type": "authorization_code",
+            "code": "canary-code",
+            "redirect_uri": "http://localhost:8080/bff/callback",
+            "code_verifier": "canary-verifier",
+        }
+        assert server.history.last_success == clock.time
+
+
+@pytest.mark.rule("C-10")
+@pytest.mark.rule("E-06")
+@pytest.mark.parametrize(
+    ("answer", "reason", "told"),
+    [
+        pytest.param(http(400, {"error": "invalid_grant"}), "code_rejected", 0, id="a bad code"),
+        pytest.param(http(403, {"error": "invalid_code"}), "code_rejected", 0, id="403"),
+        pytest.param(http(400, {"error": "invalid_request"}), "provider_error", 1, id="400"),
+        pytest.param(http(400, b""), "provider_error", 1, id="an empty 400"),
+        pytest.param(http(401, {"error": "x"}), "provider_unavailable", 1, id="not us"),
+        pytest.param(http(500, b"canary"), "provider_unavailable", 1, id="500"),
+        pytest.param(http(302, location="/x"), "provider_unavailable", 1, id="a redirect"),
+        pytest.param(http(200, b"canary"), "provider_unavailable", 1, id="200, unreadable"),
+        pytest.param(drop, "provider_unavailable", 1, id="nothing"),
+        pytest.param(stall, "provider_unavailable", 1, id="no end"),
+    ],
+)
+@in_a_loop
+async def test_a_code_is_sent_at_most_once(answer: bytes | Script, reason: str, told: int) -> None:
+    async with provider(total_timeout=0.3) as (peer, server):
+        peer.answers["/token"] = answer
+        with structlog.testing.capture_logs() as lines, pytest.raises(Refused) as refused:
+            await exchange(server)
+        assert refused.value.reason == reason
+        assert peer.count("/token") == 1
+        assert len(lines) == told
+        assert "canary" not in str(lines)
+        assert server.history.last_success is None
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
+async def test_the_providers_own_retry_after_is_handed_on() -> None:
+    async with provider() as (peer, server):
+        peer.answers["/token"] = http(503, retry_after=17)
+        with pytest.raises(Refused) as refused:
+            await exchange(server)
+        assert (refused.value.reason, refused.value.retry_after) == (
+            Reason.PROVIDER_UNAVAILABLE,
+            17,
+        )
+        outcome = await refresh(server, "canary-rt")
+        assert (outcome.answer, outcome.retry_after) == (TokenAnswer.PASSING, 17)
+
+
+@pytest.mark.rule("R-01")
+@in_a_loop
+async def test_a_refresh_asks_for_no_scope_and_as_the_same_client() -> None:
+    clock = SetClock()
+    async with provider(clock=clock) as (peer, server):
+        peer.answers["/token"] = http(200, GRANT)
+        outcome = await refresh(server, "canary-rt")
+        assert outcome.answer is TokenAnswer.GRANTED
+        assert outcome.response is not None
+        assert asked_for(peer, "/token") == {
+            "grant_type": "refresh_token",
+            "refresh_token": "canary-rt",
+        }
+        assert server.history.last_success == clock.time
+
+
+@pytest.mark.rule("R-07")
+@pytest.mark.parametrize(
+    ("answer", "means"),
+    [
+        pytest.param(http(400, {"error": "invalid_grant"}), "invalid_grant", id="dead"),
+        pytest.param(http(400, b""), "definite_400", id="an empty 400"),
+        pytest.param(http(401, b""), "client_refused", id="not us"),
+        pytest.param(http(429, b""), "passing", id="too many"),
+        pytest.param(http(500, b""), "unsure", id="500"),
+        pytest.param(drop, "unsure", id="processed, and the answer lost"),
+        pytest.param(stall, "unsure", id="no end"),
+    ],
+)
+@in_a_loop
+async def test_a_refresh_that_may_have_been_seen_is_sent_once(
+    answer: bytes | Script, means: str
+) -> None:
+    async with provider(total_timeout=0.3) as (peer, server):
+        peer.answers["/token"] = answer
+        assert (await refresh(server, "canary-rt")).answer == means
+        assert peer.count("/token") == 1
+
+
+async def nobody_at_the_token_endpoint(peer: Peer) -> str:
+    closed = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
+    port = closed.sockets[0].getsockname()[1]
+    closed.close()
+    await closed.wait_closed()
+    return f"http://127.0.0.1:{port}/token"
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
+async def test_only_a_refresh_that_was_not_sent_is_tried_again_once() -> None:
+    async with provider() as (peer, server):
+        document = metadata_document(peer.url, peer.url)
+        document["token_endpoint"] = await nobody_at_the_token_endpoint(peer)
+        peer.answers["/.well-known/openid-configuration"] = http(200, document)
+        with structlog.testing.capture_logs() as lines:
+            outcome = await refresh(server, "canary-rt")
+        assert outcome.answer is TokenAnswer.PASSING
+        assert len(lines) == 2, "two connections were refused"
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
+async def test_the_second_try_has_no_time_of_its_own() -> None:
+    async with provider(connections=2, total_timeout=0.3) as (peer, server):
+        peer.answers["/token"] = stall
+        with structlog.testing.capture_logs() as lines:
+            ended = await asyncio.gather(*(refresh(server, f"canary-{n}") for n in range(3)))
+        assert sorted(each.answer for each in ended) == ["passing", "unsure", "unsure"]
+        assert len(lines) == 3
+
+
+@pytest.mark.rule("R-07")
+@pytest.mark.parametrize("answer", [http(500), stall])
+@in_a_loop
+async def test_a_refresh_without_metadata_is_passing(answer: bytes | Script) -> None:
+    async with provider(total_timeout=0.2) as (peer, server):
+        peer.answers["/.well-known/openid-configuration"] = answer
+        assert (await refresh(server, "canary-rt")).answer is TokenAnswer.PASSING
+        assert peer.count("/token") == 0
+
+
+@pytest.mark.rule("E-06")
+@in_a_loop
+async def test_no_secret_is_in_the_repr_of_the_server() -> None:
+    async with provider() as (_, server):
+        assert "canary" not in repr(server)
