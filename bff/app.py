@@ -28,9 +28,9 @@ from bff.clock import StoreClock
 from bff.config.load import Config, FrontEnd
 from bff.config.model import Route
 from bff.journal.log import Event, crashed, tell
-from bff.problem import Answer, Reason, Refused, refusal
+from bff.problem import Aborted, Answer, Reason, Refused, refusal
 from bff.provider.server import close, open_server
-from bff.relay.asgi import Aborted, Relay
+from bff.relay.asgi import Relay
 from bff.relay.exchange import relayed
 from bff.relay.route import RouteTable, route_table
 from bff.relay.static import Files, files

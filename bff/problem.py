@@ -146,6 +146,10 @@ class Refused(Exception):
         self.phase = phase
 
 
+class Aborted(Exception):
+    """An answer has begun and cannot be finished: the connection must break, not look complete."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A whole answer: status, header fields and body."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from bff.journal.log import crashed
-from bff.problem import Answer, Headers
+from bff.problem import Aborted, Answer, Headers
 
 if TYPE_CHECKING:
     from bff.door.protocol import Door
@@ -57,14 +57,21 @@ class Cycle:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._door.break_off()
+            self._break_off()
             raise
+        except Aborted:
+            self._break_off()
         except Exception as error:  # noqa: BLE001 - the last resort: the process lives on (E-05)
             crashed(error, request_id=self.scope.get("bff.request_id"))
-            self._door.break_off()
+            self._break_off()
         else:
-            if not self.response_complete and not self.disconnected:
-                self._door.break_off()
+            if not self.response_complete:
+                self._break_off()
+
+    def _break_off(self) -> None:
+        """End the connection, unless that was done when the browser went away."""
+        if not self.disconnected:
+            self._door.break_off()
 
     async def receive(self) -> Message:
         """The next octets of the request's body (ASGI)."""

@@ -35,11 +35,12 @@ def judge(
     """The head, if it is a request to one of our hosts. Raises Refused."""
     if version not in ("1.0", "1.1"):
         raise Refused(Reason.BAD_REQUEST)
-    host, codings, lengths, expect, hops = _singled_out(headers)
-    _judge_framing(version, codings, lengths)
+    found = _singled_out(headers)
+    _judge_framing(version, found.get(b"transfer-encoding"), found.get(b"content-length"))
     if method in ("CONNECT", "TRACE"):
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=METHODS)
     origin_form, authority = _origin_form(method, target)
+    host, expect = found.get(b"host", []), found.get(b"expect")
     if len(host) != 1 or not _HOST.fullmatch(host[0]):
         raise Refused(Reason.BAD_REQUEST)
     frontend = hosts.get((authority or host[0]).lower())
@@ -47,27 +48,29 @@ def judge(
         raise Refused(Reason.UNKNOWN_ORIGIN)
     if expect and (len(expect) > 1 or expect[0].lower() != b"100-continue"):
         raise Refused(Reason.EXPECTATION_FAILED)
-    here = method == "OPTIONS" and (origin_form == b"*" or hops == [b"0"])
+    here = method == "OPTIONS" and (origin_form == b"*" or found.get(b"max-forwards") == [b"0"])
     return Head(
         target=origin_form, frontend=frontend, expects_continue=bool(expect), answered_here=here
     )
 
 
-def _singled_out(headers: Headers) -> tuple[list[bytes], ...]:
+def _singled_out(headers: Headers) -> dict[bytes, list[bytes]]:
     """The values of the few fields that decide, in one pass."""
-    found: dict[bytes, list[bytes]] = {name: [] for name in _SINGLED_OUT}
+    found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        if name in found:
-            found[name].append(value)
-    return tuple(found.values())
+        if name in _DECIDING:
+            found.setdefault(name, []).append(value)
+    return found
 
 
-_SINGLED_OUT: Final = (b"host", b"transfer-encoding", b"content-length", b"expect", b"max-forwards")
+_DECIDING: Final = frozenset(
+    {b"host", b"transfer-encoding", b"content-length", b"expect", b"max-forwards"}
+)
 
 
-def _judge_framing(version: str, codings: list[bytes], lengths: list[bytes]) -> None:
+def _judge_framing(version: str, codings: list[bytes] | None, lengths: list[bytes] | None) -> None:
     """One framing or none (RFC 9112 §6.1, §6.3); anything else smuggles."""
-    if any(not length.isdigit() or len(length) > 18 for length in lengths) or len(lengths) > 1:
+    if lengths and (len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18):
         raise Refused(Reason.BAD_REQUEST)
     if not codings:
         return

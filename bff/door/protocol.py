@@ -15,7 +15,7 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bff.door.cycle import BUFFERED, Cycle, Prepared, answer_bytes
+from bff.door.cycle import BUFFERED, Cycle, Prepared
 from bff.door.head import METHODS, SECTION_OCTETS, TARGET_OCTETS, Head, judge, section_octets
 from bff.problem import Answer, Headers, Reason, Refused, refusal, security_headers
 
@@ -70,6 +70,8 @@ class Door(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._progress_at = self.loop.time()
+        if not self._in_head:
+            self._octets = 0  # where this chunk begins one or more heads
         self._octets += len(data)
         try:
             self.parser.feed_data(data)
@@ -94,7 +96,6 @@ class Door(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         self._in_head, self._in_body = True, False
-        self._octets = 0  # of what comes after this chunk; the chunk itself is bounded
         self._raw = []
         self.headers: Headers = []
 
@@ -115,7 +116,7 @@ class Door(HttpToolsProtocol):
         target = b"".join(self._raw)
         if len(target) > TARGET_OCTETS:
             raise Refused(Reason.TARGET_TOO_LONG)
-        if section_octets(self.headers) > SECTION_OCTETS:
+        if self._octets > SECTION_OCTETS and section_octets(self.headers) > SECTION_OCTETS:
             raise Refused(Reason.HEADERS_TOO_LARGE)
         method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
@@ -195,17 +196,36 @@ class Door(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]  # the same
 
     def _begin(self, cycle: Cycle | Prepared) -> None:
+        self.running = cycle
         task = self.loop.create_task(cycle.run_asgi(self.app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     def _refuse(self, refused: Refused) -> None:
         """Refuse, in turn, and read nothing further as a request."""
+        broken = self._last if self._in_body else None
         self._shut = True
         self._in_head = self._in_body = False
         self._stop_timer()
         answer = refusal(refused, request_id=secrets.token_hex(8), secure=self.rules.secure)
-        self._enqueue(Prepared(self, answer, keep_alive=False))
+        prepared = Prepared(self, answer, keep_alive=False)
+        if broken is None or broken.response_complete:
+            self._enqueue(prepared)
+        elif broken is not self.running:
+            # Its turn has not come: the refusal takes its place, the newest of those that wait.
+            self.pipeline.popleft()
+            self.pipeline.appendleft((prepared, self.app))  # type: ignore[arg-type]  # the same
+        else:
+            self._refuse_running(broken, prepared)
+
+    def _refuse_running(self, broken: Cycle | Prepared, prepared: Prepared) -> None:
+        """The body of the request that is being answered is none: answer in its stead."""
+        if isinstance(broken, Cycle) and broken.response_started:
+            self.break_off()
+            return
+        broken.disconnected = True
+        broken.message_event.set()
+        self._begin(prepared)
 
     def answered(self, *, keep_alive: bool, body_unread: bool) -> None:
         """An answer is complete: close, or go on with what waits."""
@@ -266,23 +286,9 @@ class Door(HttpToolsProtocol):
         elif self._in_head or self._in_body:
             idle = self.loop.time() - self._progress_at
             if self._in_body and not self.flow.read_paused and idle >= self.rules.progress_timeout:
-                self._body_too_slow()
+                self._refuse(Refused(Reason.REQUEST_TIMEOUT))
             else:
                 self._start_timer()
-
-    def _body_too_slow(self) -> None:
-        cycle = self._last
-        self._shut = True
-        if isinstance(cycle, Cycle) and not cycle.response_started:
-            late = Refused(Reason.REQUEST_TIMEOUT)
-            answer = refusal(late, request_id=secrets.token_hex(8), secure=self.rules.secure)
-            line = b"connection: close\r\n" + self.date_line()
-            self.transport.write(answer_bytes(answer, line))
-            cycle.disconnected = True
-            cycle.message_event.set()
-            self._close_gently()
-        else:
-            self.break_off()
 
 
 def _meaning(error: httptools.HttpParserError) -> Refused:

@@ -110,8 +110,8 @@ def _base64url(part: str) -> bytes:
 
 def read_key(jwk: object) -> VerificationKey | None:
     """The key, or None where we cannot use it: another curve, `enc`, too short, unreadable."""
-    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or "d" in jwk:
-        return None  # a private key that is published is nobody's any more
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
+        return None
     if "key_ops" in jwk and "verify" not in _list(jwk["key_ops"]):
         return None
     kid, kty, crv, alg = (jwk.get(name) for name in ("kid", "kty", "crv", "alg"))
@@ -134,6 +134,7 @@ def _public(jwk: dict[str, object], algorithm: str) -> PublicKey | None:
         key = jwt.PyJWK(jwk, algorithm).key
     except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError):
         return None
+    # A private key that has been published is nobody's any more.
     return key if isinstance(key, PublicKey) else None
 
 

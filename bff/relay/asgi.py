@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bff.caller.cookies import Cookies
 from bff.caller.request import BrowserRequest
-from bff.problem import Reason, Refused
+from bff.problem import Aborted, Reason, Refused
 from bff.relay.exchange import (
     FormScanner,
     Relayed,
@@ -27,10 +27,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Aborted(Exception):
-    """The answer had begun and cannot be finished: the browser's connection must break."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

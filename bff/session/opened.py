@@ -7,6 +7,7 @@ ended anywhere is refused by the very next request everywhere.
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from bff.clock import Clock
@@ -62,8 +63,9 @@ class Opened:
         self._clock = clock
         self._frontend = frontend
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self.key = lru_cache(maxsize=CAPACITY)(self._key)  # pure, and asked on every request
 
-    def key(self, session_id: str) -> str:
+    def _key(self, session_id: str) -> str:
         """The store key of a session id."""
         return store_key("session", self._frontend, session_id)
 

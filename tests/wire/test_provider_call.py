@@ -212,6 +212,11 @@ async def stall(_writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
+def patience(answer: bytes | Script) -> dict[str, Any]:
+    """Settings under which an answer that never comes is given up in time for a test."""
+    return {"total_timeout": 1.0, "connect_timeout": 1.0} if answer is stall else {}
+
+
 async def half(writer: asyncio.StreamWriter) -> None:
     writer.write(http(200, {"access_token": "canary-token"})[:-3])
     await writer.drain()
@@ -248,7 +253,7 @@ async def endless(writer: asyncio.StreamWriter) -> None:
 )
 @in_a_loop
 async def test_what_may_have_been_processed_is_unsure_and_told_once(script: bytes | Script) -> None:
-    async with provider(total_timeout=0.3) as (peer, server):
+    async with provider(**patience(script)) as (peer, server):
         peer.answers["/token"] = script
         with structlog.testing.capture_logs() as lines:
             assert await post(server.http, f"{peer.url}/token?q=canary-query") is Fault.UNSURE

@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bff.config.model import Provider
 from bff.problem import Reason, Refused
 from bff.provider.call import Fault, Reply, Share
-from tests.wire.test_provider_call import drop, http, in_a_loop, post, provider, stall
+from bff.provider.server import AuthorizationServer
+from bff.provider.token import TokenAnswer, refresh
+from tests.wire.test_provider_call import Peer, drop, http, in_a_loop, post, provider
 
 
 @in_a_loop
@@ -48,7 +52,7 @@ async def test_a_kept_connection_closed_while_idle_is_replaced() -> None:
 @pytest.mark.rule("P-11")
 @in_a_loop
 async def test_logins_cannot_take_the_connections_of_refreshes() -> None:
-    async with provider(connections=4, total_timeout=5.0) as (peer, server):
+    async with provider(connections=4) as (peer, server):
         arrived, release = asyncio.Semaphore(0), asyncio.Event()
 
         async def hold(writer: asyncio.StreamWriter) -> None:
@@ -71,14 +75,55 @@ async def test_logins_cannot_take_the_connections_of_refreshes() -> None:
         assert isinstance(await post(server.http, url, Share.LOGIN), Reply)
 
 
+@asynccontextmanager
+async def both_connections_taken(peer: Peer, server: AuthorizationServer) -> AsyncIterator[None]:
+    """Hold the only two connections with requests that have arrived."""
+    arrived, release = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hold(writer: asyncio.StreamWriter) -> None:
+        arrived.release()
+        await release.wait()
+        writer.write(http(200, {}))
+
+    peer.answers["/held"] = hold
+    until = asyncio.get_running_loop().time() + 60
+    held = [
+        asyncio.create_task(
+            server.http.post_form(f"{peer.url}/held", {}, headers={}, kind="held", until=until)
+        )
+        for _ in range(2)
+    ]
+    for _ in held:
+        await arrived.acquire()
+    yield
+    release.set()
+    assert all(isinstance(each, Reply) for each in await asyncio.gather(*held))
+
+
 @pytest.mark.rule("P-11")
 @in_a_loop
 async def test_who_waits_in_vain_for_a_connection_was_not_sent() -> None:
-    async with provider(connections=2, total_timeout=0.3) as (peer, server):
-        peer.answers["/token"] = stall
-        url = f"{peer.url}/token"
-        ended = await asyncio.gather(*(post(server.http, url) for _ in range(3)))
-        assert sorted(map(str, ended)) == ["not_sent", "unsure", "unsure"]
+    async with provider(connections=2) as (peer, server):
+        async with both_connections_taken(peer, server):
+            until = asyncio.get_running_loop().time() + 0.1
+            ended = await server.http.post_form(
+                f"{peer.url}/token", {}, headers={}, kind="token", until=until
+            )
+        assert ended is Fault.NOT_SENT
+        assert peer.count("/token") == 0
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
+async def test_the_second_try_of_a_refresh_has_no_time_of_its_own() -> None:
+    async with provider(connections=2, total_timeout=1.0) as (peer, server):
+        await server.discovery.metadata()
+        async with both_connections_taken(peer, server):
+            with structlog.testing.capture_logs() as lines:
+                outcome = await refresh(server, "canary-rt")
+        assert outcome.answer is TokenAnswer.PASSING
+        assert [line["code"] for line in lines] == ["not_sent"]
+        assert peer.count("/token") == 0
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

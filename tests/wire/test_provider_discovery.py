@@ -15,12 +15,14 @@ from tests.wire.test_provider_call import (
     http,
     in_a_loop,
     metadata_document,
+    patience,
     provider,
     stall,
 )
 
 CONFIGURATION = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
+EVIL = {"revocation_endpoint": "https://evil.example/revoke"}
 
 
 async def refusal(server: AuthorizationServer) -> Reason:
@@ -214,13 +216,13 @@ async def test_revocation_may_be_announced_in_the_other_document_alone(
         pytest.param(http(404), id="is not there"),
         pytest.param(drop, id="is not answered"),
         pytest.param(stall, id="never ends"),
-        pytest.param(http(200, {"issuer": "https://evil.example"}), id="is another issuer's"),
+        pytest.param(http(200, {"issuer": "https://evil.example", **EVIL}), id="is another's"),
         pytest.param(http(200, {"revocation_endpoint": 7}), id="is nonsense"),
     ],
 )
 @in_a_loop
 async def test_no_harm_is_done_if_the_other_document(answer: bytes | Script) -> None:
-    async with provider(connect_timeout=0.2) as (peer, server):
+    async with provider(**patience(answer)) as (peer, server):
         document = metadata_document(peer.url, peer.url)
         del document["revocation_endpoint"]
         peer.answers[CONFIGURATION] = http(200, document)
