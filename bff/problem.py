@@ -247,6 +247,7 @@ def refusal(
         headers += [
             (b"content-type", b"application/problem+json"),
             (b"cache-control", b"no-store"),
+            (b"referrer-policy", b"no-referrer"),
         ]
     headers += [
         (b"vary", b"Accept, Sec-Fetch-Site, Sec-Fetch-Mode, Origin"),

@@ -1,57 +1,60 @@
-"""What several values must keep together: a table of pure checks, each naming key and mend."""
+"""What several values must keep together: a table of pure checks, each naming key and mend.
 
+A check is asked only where every value that it needs could be read.
+"""
+
+import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bff.config.model import Keys, Logout, Operate, Provider, Route, Server, SessionSection
+from pydantic import SecretStr
+
+from bff.config.faults import Fault
+from bff.config.reading import Reading
 from bff.config.values import is_loopback
 from bff.keys import Key, parse_key
 
+Faults = Iterator[Fault]
+Check = Callable[..., Faults]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One fault: its key, its line in the file (0: nowhere), what is wrong, how to mend it."""
-
-    key: str
-    message: str
-    mend: str
-    line: int = 0
-
-    def text(self) -> str:
-        """The fault as one line for a person."""
-        place = f"line {self.line}: " if self.line else ""
-        return f"{place}{self.key} {self.message}; {self.mend}"
+_LATER: Final = "is not supported yet"
 
 
-Sections = Mapping[str, Any]
-Check = Callable[[Sections, bool], Iterator[Fault]]
+def check(reading: Reading) -> Faults:
+    """The faults that lie between values."""
+    for needed, judge in CHECKS:
+        if reading.values.keys() >= set(needed):
+            yield from judge(*(reading.values[key] for key in needed))
+    yield from _keys(reading)
+    yield from _paths(reading)
+    for place in range(reading.routes):
+        yield from _route(f"routes.{place}", reading)
 
 
-def _client_secret(sections: Sections, dev: bool) -> Iterator[Fault]:
-    provider: Provider = sections["provider"]
-    if provider.client_authentication == "none":
-        if not (dev and is_loopback(urlsplit(provider.issuer).hostname)):
+def _client_secret(
+    dev: bool, issuer: str, authentication: str, client_secret: SecretStr | None
+) -> Faults:
+    if authentication == "none":
+        if not (dev and is_loopback(urlsplit(issuer).hostname)):
             yield Fault(
                 key="provider.client_authentication",
                 message='is "none": a public client',
                 mend='use "client_secret_basic" and set client_secret',
             )
-    elif provider.client_secret is None:
+    elif client_secret is None:
         yield Fault(
             key="provider.client_secret",
             message="is missing",
-            mend='add { env = "BFF_CLIENT_SECRET" }',
+            mend='add client_secret = { env = "BFF_CLIENT_SECRET" }',
         )
 
 
-_LATER: Final = "is not supported yet"
-
-
-def _store(sections: Sections, dev: bool) -> Iterator[Fault]:
-    session: SessionSection = sections["session"]
-    scheme = session.store.get_secret_value().partition(":")[0]
+def _store(dev: bool, store: SecretStr) -> Faults:
+    url = store.get_secret_value()
+    scheme = url.partition(":")[0]
     if scheme in ("redis+sentinel", "redis+cluster"):
         yield Fault(
             key="session.store",
@@ -62,26 +65,110 @@ def _store(sections: Sections, dev: bool) -> Iterator[Fault]:
         if not dev:
             yield Fault(
                 key="session.store",
-                message="is memory: sessions would die with the process",
+                message="is memory: each worker would have its own, and sessions die with it",
                 mend='use "redis://host:6379/0"; memory: is for `bff dev`',
             )
-    elif scheme not in ("redis", "rediss"):
+    elif scheme not in ("redis", "rediss") or not _is_redis_url(url):
         yield Fault(
             key="session.store",
             message="is no store",
             mend='write "redis://host:6379/0" or rediss://',
         )
-    if session.idle > session.lifetime:
+
+
+def _is_redis_url(url: str) -> bool:
+    """Whether it names user, host, port and database, and no options: one turns TLS's checks off."""
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port != 0
+    except ValueError:
+        return False
+    database = parts.path.removeprefix("/")
+    plain = not database or (database.isascii() and database.isdigit())
+    return bool(parts.hostname) and port_is_right and plain and not {"?", "#"} & set(url)
+
+
+def _idle(idle: float, lifetime: float) -> Faults:
+    if idle > lifetime:
         yield Fault(
             key="session.idle", message="is longer than session.lifetime", mend="make it shorter"
         )
 
 
-def _keys(sections: Sections, _dev: bool) -> Iterator[Fault]:
-    keys: Keys = sections["keys"]
+def _tls(certificate: Path | None, key: Path | None) -> Faults:
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        yield Fault(
+            key=f"server.{'tls_certificate' if certificate is None else 'tls_key'}",
+            message="is missing: half of a TLS pair",
+            mend="set tls_certificate and tls_key",
+        )
+        return
+    absent = [*_file("server.tls_certificate", certificate), *_file("server.tls_key", key)]
+    yield from absent
+    if not absent and not _is_pair(certificate, key):
+        yield Fault(
+            key="server.tls_certificate",
+            message="and server.tls_key are no pair in PEM without a passphrase",
+            mend="name the certificate with its chain, and its own key",
+        )
+
+
+def _is_pair(certificate: Path, key: Path) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password of our own OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError):  # SSLError is an OSError
+        return False
+    return True
+
+
+def _logout(return_to: str) -> Faults:
+    plain = return_to.startswith("/") and not return_to.startswith(("//", "/\\"))
+    own = return_to == "/bff" or return_to.startswith("/bff/")
+    if not (plain and return_to.isprintable()) or own:
+        yield Fault(
+            key="logout.return_to",
+            message="is no path of the application",
+            mend='write a path, as "/" or "/goodbye"',
+        )
+
+
+def _trust(networks: tuple[IPv4Network | IPv6Network, ...]) -> Faults:
+    for place, network in enumerate(networks):
+        if network.prefixlen == 0:
+            yield Fault(
+                key=f"operate.trusted_proxies.{place}",
+                message="trusts the whole world",
+                mend="name the networks of your own proxies",
+            )
+
+
+# (the keys that must have been read, the check; it gets their values)
+CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
+    (
+        ("dev", "provider.issuer", "provider.client_authentication", "provider.client_secret"),
+        _client_secret,
+    ),
+    (("provider.ca_file",), lambda path: _ca_file("provider.ca_file", path)),
+    (("dev", "session.store"), _store),
+    (("session.idle", "session.lifetime"), _idle),
+    (("server.tls_certificate", "server.tls_key"), _tls),
+    (("logout.return_to",), _logout),
+    (("operate.trusted_proxies",), _trust),
+)
+
+
+def _keys(reading: Reading) -> Faults:
+    """Each line must be a key, each key must stand there once."""
+    named: list[tuple[str, SecretStr]] = []
+    if "keys.current" in reading.values:
+        named.append(("keys.current", reading.values["keys.current"]))
+    accepted: tuple[SecretStr, ...] = reading.values.get("keys.accepted", ())
+    named += [(f"keys.accepted.{place}", secret) for place, secret in enumerate(accepted)]
     found: dict[str, str] = {}
-    named = [("keys.current", keys.current)]
-    named += [(f"keys.accepted.{place}", secret) for place, secret in enumerate(keys.accepted)]
     for name, secret in named:
         key = _parsed(secret.get_secret_value())
         if key is None:
@@ -90,7 +177,7 @@ def _keys(sections: Sections, _dev: bool) -> Iterator[Fault]:
             yield Fault(
                 key=name, message=f"is the same key as {found[key.kid]}", mend="remove one of them"
             )
-        elif key.kid in keys.retired:
+        elif key.kid in reading.values.get("keys.retired", ()):
             yield Fault(key=name, message="is listed in keys.retired too", mend="keep one of them")
         else:
             found[key.kid] = name
@@ -103,98 +190,109 @@ def _parsed(text: str) -> Key | None:
         return None
 
 
-def _routes(sections: Sections, _dev: bool) -> Iterator[Fault]:
-    seen: dict[str, int] = {}
-    routes: tuple[Route, ...] = sections["routes"]
-    for place, route in enumerate(routes):
-        where = f"routes.{place}"
-        if route.path in seen:
-            yield Fault(
-                key=f"{where}.path",
-                message=f"{route.path} is a route already (routes.{seen[route.path]})",
-                mend="remove one",
-            )
-        seen[route.path] = place
-        yield from _target(where, route)
-        if route.auth == "client":
-            yield Fault(
-                key=f"{where}.auth", message=f'"client" {_LATER}', mend='use "user" or "none"'
-            )
-    if len({path.lower() for path in seen}) < len(seen):
+def _paths(reading: Reading) -> Faults:
+    """No two routes may have one path, in whatever case: one would hide the other."""
+    seen: dict[str, tuple[str, str]] = {}
+    for place in range(reading.routes):
+        key = f"routes.{place}.path"
+        path = reading.values.get(key)
+        if path is None:
+            continue
+        first, other = seen.setdefault(path.lower(), (key, path))
+        if first == key:
+            continue
+        if other == path:
+            message, mend = f"{path} is a route already ({first})", "remove one of them"
+        else:
+            message, mend = f"differs from {first} in letter case only", "choose another path"
+        yield Fault(key=key, message=message, mend=mend)
+
+
+# Keys of a route that say how its upstream is spoken to; of files they would promise too much.
+_OF_UPSTREAMS: Final = (
+    "strip", "auth", "methods", "navigation", "documents", "plaintext", "ca_file",
+    "request_cookies", "response_cookies", "headers", "max_body", "connect_timeout",
+    "answer_timeout", "idle_timeout", "connections",
+)  # fmt: skip
+
+
+def _route(where: str, reading: Reading) -> Faults:
+    values = {
+        key.removeprefix(f"{where}."): value
+        for key, value in reading.values.items()
+        if key.startswith(f"{where}.")
+    }
+    if {"upstream", "static"} <= values.keys():
+        yield from _target(where, values["upstream"], values["static"])
+    if values.get("static") is not None:
+        yield from _files(where, values, reading.written)
+    elif values.get("upstream") is not None:
+        yield from _upstream(where, values, reading.written)
+
+
+def _target(where: str, upstream: str | None, static: Path | None) -> Faults:
+    if (upstream is None) == (static is None):
         yield Fault(
-            key="routes", message="differ in letter case only", mend="choose clearly other paths"
+            key=where, message="needs one of upstream and static", mend="name exactly one of them"
         )
 
 
-def _target(where: str, route: Route) -> Iterator[Fault]:
-    if (route.upstream is None) == (route.static is None):
-        yield Fault(key=where, message="needs one of upstream and static", mend="name exactly one")
-    if route.static is not None and not route.static.is_dir():
+def _files(where: str, values: Mapping[str, Any], written: set[str]) -> Faults:
+    if not values["static"].is_dir():
         yield Fault(
-            key=f"{where}.static", message="is no directory", mend="create it, or name another"
+            key=f"{where}.static",
+            message="is no directory",
+            mend="create it, or name another",
         )
-    if route.upstream is not None:
-        parts = urlsplit(route.upstream)
-        if parts.scheme == "http" and not route.plaintext and not is_loopback(parts.hostname):
+    for name in _OF_UPSTREAMS:
+        open_to_all = name == "auth" and values.get(name) == "none"
+        if f"{where}.{name}" in written and not open_to_all and values.get("upstream") is None:
             yield Fault(
-                key=f"{where}.upstream",
-                message="is plain http off loopback: tokens would travel in the clear",
-                mend="use https, or say plaintext = true where something else protects that hop",
+                key=f"{where}.{name}",
+                message="means nothing beside static: files are served to everybody",
+                mend="remove it",
             )
 
 
-def _files(sections: Sections, _dev: bool) -> Iterator[Fault]:
-    named = []
-    if "provider" in sections:
-        named.append(("provider.ca_file", sections["provider"].ca_file))
-    if "server" in sections:
-        server: Server = sections["server"]
-        named += [
-            ("server.tls_certificate", server.tls_certificate),
-            ("server.tls_key", server.tls_key),
-        ]
-        if (server.tls_certificate is None) != (server.tls_key is None):
-            yield Fault(
-                key="server",
-                message="has half of a TLS pair",
-                mend="set tls_certificate and tls_key",
-            )
-    for place, route in enumerate(sections.get("routes", ())):
-        named.append((f"routes.{place}.ca_file", route.ca_file))
-    for key, path in named:
-        if path is not None and not path.is_file():
-            yield Fault(key=key, message="is no file", mend="create it, or name another")
-
-
-def _logout(sections: Sections, _dev: bool) -> Iterator[Fault]:
-    logout: Logout = sections["logout"]
-    path = logout.return_to
-    plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    if not plain or path == "/bff" or path.startswith("/bff/"):
+def _upstream(where: str, values: Mapping[str, Any], written: set[str]) -> Faults:
+    parts = urlsplit(values["upstream"])
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and not values.get("plaintext"):
         yield Fault(
-            key="logout.return_to",
-            message="is no path of the application",
-            mend='write "/" or alike',
+            key=f"{where}.upstream",
+            message="is plain http off loopback: tokens would travel in the clear",
+            mend="use https, or say plaintext = true where something else protects that hop",
+        )
+    if values.get("auth") == "client":
+        yield Fault(key=f"{where}.auth", message=f'"client" {_LATER}', mend='use "user" or "none"')
+    if f"{where}.content_security_policy" in written:
+        yield Fault(
+            key=f"{where}.content_security_policy",
+            message="means nothing beside upstream: the application sends its own",
+            mend="remove it",
+        )
+    yield from _ca_file(f"{where}.ca_file", values.get("ca_file"))
+
+
+def _ca_file(key: str, path: Path | None) -> Faults:
+    if path is None:
+        return
+    absent = list(_file(key, path))
+    yield from absent
+    if not absent and not _holds_certificates(path):
+        yield Fault(
+            key=key, message="holds no certificates", mend="name a PEM file of CA certificates"
         )
 
 
-def _trust(sections: Sections, _dev: bool) -> Iterator[Fault]:
-    operate: Operate = sections["operate"]
-    if any(network.prefixlen == 0 for network in operate.trusted_proxies):
-        yield Fault(
-            key="operate.trusted_proxies",
-            message="trusts the whole world",
-            mend="name the networks of your own proxies",
-        )
+def _file(key: str, path: Path) -> Faults:
+    if not path.is_file():
+        yield Fault(key=key, message="is no file", mend="create it, or name another")
 
 
-# (the sections that must have been read, the check)
-CHECKS: Final[tuple[tuple[frozenset[str], Check], ...]] = (
-    (frozenset({"provider"}), _client_secret),
-    (frozenset({"session"}), _store),
-    (frozenset({"keys"}), _keys),
-    (frozenset({"routes"}), _routes),
-    (frozenset(), _files),
-    (frozenset({"logout"}), _logout),
-    (frozenset({"operate"}), _trust),
-)
+def _holds_certificates(path: Path) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(path)
+    except OSError:
+        return False
+    return True

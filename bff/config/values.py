@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, NewType
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,11 @@ _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _DURATION: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
 _SIZE: Final = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_PATH: Final = (
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@/"
+)
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")  # an IDN comes as xn--
 
 
 def fault(message: str, mend: str) -> PydanticCustomError:
@@ -26,8 +31,6 @@ def fault(message: str, mend: str) -> PydanticCustomError:
 def _duration(value: object) -> object:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        if isinstance(value, float) and not isinstance(value, bool):
-            return value  # a default, already in seconds
         raise fault("is no duration", 'write a number with a unit, as "30s", "10m" or "12h"')
     return int(match[1]) * float(_UNITS[match[2]])
 
@@ -52,14 +55,17 @@ def read_secret(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, dict) or len(value) != 1:
         raise fault("names no place", 'write { env = "NAME" } or { file = "/path" }')
     ((kind, where),) = value.items()
-    if kind not in ("env", "file") or not isinstance(where, str):
+    if kind not in ("env", "file") or not isinstance(where, str) or not where:
         raise fault("names no place", 'write { env = "NAME" } or { file = "/path" }')
     return SecretStr(_from_place(kind, where))
 
 
 def _from_place(kind: str, where: str) -> str:
     if kind == "env":
-        found = os.environ.get(where, "")
+        if not _VARIABLE.fullmatch(where):
+            # Perhaps the secret itself: it must not be quoted.
+            raise fault("names no environment variable", "write its name: letters, digits and _")
+        found = os.environ.get(where, "").strip()
         if not found:
             raise fault(f"environment variable {where} is not set", f"set {where}, or name another")
         return found
@@ -86,19 +92,34 @@ def is_loopback(host: str | None) -> bool:
 
 def _origin(value: object) -> object:
     mend = 'write scheme and host only, as "https://app.example.com"'
-    if not isinstance(value, str):
+    parts = _parts(value, "origin", mend)
+    if parts.path.rstrip("/") or {"?", "#", "@"} & set(str(value)):
         raise fault("is no origin", mend)
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise fault("is no origin", mend) from None
-    bare = not (parts.path.rstrip("/") or parts.query or parts.fragment or parts.username)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
-        raise fault("is no origin", mend)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not is_loopback(host):
         raise fault("is http and not loopback", "use https: cookies and tokens travel there")
-    return canonical_origin(parts.scheme, parts.hostname, port)
+    return canonical_origin(parts.scheme, host, parts.port)
+
+
+def _parts(value: object, what: str, mend: str) -> SplitResult:
+    """The parts of an absolute http(s) URL with a plain host."""
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise fault(f"is no {what}", mend) from None
+    plain = _HOST.fullmatch(host) is not None or _is_address(host)
+    if parts.scheme not in ("http", "https") or not plain or port == 0:
+        raise fault(f"is no {what}", mend)
+    return parts
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def canonical_origin(scheme: str, host: str, port: int | None) -> str:
@@ -109,18 +130,12 @@ def canonical_origin(scheme: str, host: str, port: int | None) -> str:
 
 
 def _server_url(value: object) -> object:
-    """An absolute https URL, http on loopback only, without user info, query or fragment."""
-    if not isinstance(value, str):
-        raise fault("is no URL", 'write one, as "https://login.example.com"')
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise fault("is no URL", 'write one, as "https://login.example.com"') from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise fault("is no http(s) URL", 'write one, as "https://login.example.com"')
-    if parts.username or parts.query or parts.fragment or "?" in value or "#" in value:
+    """An absolute http(s) URL without user info, query or fragment."""
+    parts = _parts(value, "http(s) URL", 'write one, as "https://login.example.com"')
+    if {"?", "#", "@"} & set(str(value)):
         raise fault("holds more than a host and a path", "leave out user, query and fragment")
+    if parts.path.strip(_PATH):
+        raise fault("has a path that HTTP cannot carry", "percent-encode it")
     return value
 
 
@@ -134,14 +149,14 @@ def _issuer(value: object) -> object:
 
 def _network(value: object) -> object:
     try:
-        return ipaddress.ip_network(str(value))
+        return ipaddress.ip_network(value if isinstance(value, str) else "")
     except ValueError:
         raise fault("is no network", 'write one, as "10.0.0.0/8"') from None
 
 
 def _address(value: object) -> object:
-    host, colon, port = str(value).rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise fault("is no address", 'write host and port, as "127.0.0.1:9090"')
     return (host.strip("[]"), int(port))
 

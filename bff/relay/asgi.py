@@ -72,16 +72,17 @@ class Relay:
                 answer = await self._send_body(connection, request, receive)
             else:
                 answer = await connection.head()
-        except Refused:
-            stale = connection.used and not connection.seen_octet
-            self.upstream.give_back(connection, sent=False)
+        except Refused as refused:
+            closed = refused.reason is Reason.UPSTREAM_UNREACHABLE
+            stale = closed and connection.used and not connection.seen_octet
+            self.upstream.give_back(connection)
             if not (stale and repeatable):
                 raise
             # A kept connection that closed before a byte came back: once more, on a new one.
             connection = await self._send_head(request, head, careful=True)
             answer = await self._head_or_give_back(connection)
         except BaseException:
-            self.upstream.give_back(connection, sent=False)
+            self.upstream.give_back(connection)
             raise
         await self._send_answer(connection, request, answer, send)
 
@@ -89,14 +90,15 @@ class Relay:
         self, request: BrowserRequest, head: bytes, *, careful: bool
     ) -> UpstreamConnection:
         connection = await self.upstream.acquire(careful=careful)
-        connection.begin(request.method, head, patience=self.way.route.answer_timeout)
+        patience = self.way.route.answer_timeout
+        connection.begin(request.method, head, patience=patience, body=has_body(request))
         return connection
 
     async def _head_or_give_back(self, connection: UpstreamConnection) -> AnswerHead:
         try:
             return await connection.head()
         except BaseException:
-            self.upstream.give_back(connection, sent=False)
+            self.upstream.give_back(connection)
             raise
 
     async def _send_body(
@@ -145,6 +147,7 @@ class Relay:
             if not more:
                 if chunked:
                     connection.write(b"0\r\n\r\n")
+                connection.end_request()
                 return
 
     async def _send_answer(
@@ -154,7 +157,6 @@ class Relay:
         answer: AnswerHead,
         send: Send,
     ) -> None:
-        sent = False
         try:
             headers = answer_head(self.way, answer.status, answer.headers)
             start = {"type": "http.response.start", "status": answer.status, "headers": headers}
@@ -165,11 +167,10 @@ class Relay:
                 await send({"type": "http.response.body", "body": data, "more_body": not last})
                 if last:
                     break
-            sent = True
         except Cut:
             raise Aborted from None
         finally:
-            self.upstream.give_back(connection, sent=sent)
+            self.upstream.give_back(connection)
 
 
 class _Early(Exception):

@@ -57,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _reset(self, method: str) -> None:
         self._method = method
+        self._request_open = False
         self._headers: Headers = []
         self._head_octets = 0
         self._interim = 0
@@ -76,9 +77,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     # One exchange, as the shell drives it.
 
-    def begin(self, method: str, head: bytes, *, patience: float) -> None:
-        """Send the head of a request; its answer's head is due in `patience` seconds."""
+    def begin(self, method: str, head: bytes, *, patience: float, body: bool) -> None:
+        """Send the head of a request; its answer's head is due in `patience` seconds.
+
+        `body`: more follows, until `end_request`.
+        """
         self._reset(method)
+        self._request_open = body
         self._busy, self._reusable = True, True
         self._arm(patience)
         self.write(head)
@@ -87,6 +92,10 @@ class UpstreamConnection(asyncio.Protocol):
         """Send more of the request."""
         if self._transport is not None and not self._closed:
             self._transport.write(data)
+
+    def end_request(self) -> None:
+        """The request has been sent whole."""
+        self._request_open = False
 
     async def drain(self) -> None:
         """Return when the upstream takes more."""
@@ -124,13 +133,17 @@ class UpstreamConnection(asyncio.Protocol):
         """The body, if all of it is here already."""
         return b"".join(self._chunks) if self._complete else None
 
-    def finish(self, *, sent: bool) -> bool:
-        """End the exchange; whether the connection may serve another. `sent`: so was the body."""
+    def finish(self) -> bool:
+        """End the exchange; whether the connection may serve another.
+
+        It may not if the answer came before the request was sent whole: what is still under way
+        would be read as the next request.
+        """
         self._disarm()
         self._busy = False
         self.used = True
         self.idle_since = self._loop.time()
-        good = self._complete and self._reusable and sent and not self._closed
+        good = self._complete and self._reusable and not (self._request_open or self._closed)
         if not good:
             self.abort()
         elif self._method == "HEAD":
@@ -250,6 +263,8 @@ class UpstreamConnection(asyncio.Protocol):
             if status == 101 or self._interim > INTERIM:
                 raise ValueError
             return
+        if self._head_octets > HEAD_OCTETS and _octets(self._headers) > HEAD_OCTETS:
+            raise ValueError
         length = self._read_framing(status)
         self._reusable = self._reusable and self._parser.should_keep_alive() and not self._by_eof
         self._head_done = True
@@ -308,6 +323,10 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head is not None and not self._head.done():
             self._head.set_exception(Refused(self._failed, phase=self.phase))
         self._wake_up()
+
+
+def _octets(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 class Upstream:
@@ -390,9 +409,9 @@ class Upstream:
             raise
         return connection
 
-    def give_back(self, connection: UpstreamConnection, *, sent: bool) -> None:
+    def give_back(self, connection: UpstreamConnection) -> None:
         """End the exchange on a connection and keep it, if it is good for another."""
-        if connection.finish(sent=sent):
+        if connection.finish():
             self._idle.append(connection)
             self._wake_one()
         else:

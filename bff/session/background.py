@@ -14,10 +14,15 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._endless: set[asyncio.Task[Any]] = set()
 
     def run(self, work: Coroutine[Any, Any, object]) -> None:
         """Run the coroutine to its end; nobody waits for it."""
         _ = self.start(work)
+
+    def keep(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run the coroutine until `drain`, which does not wait for what has no end."""
+        self._endless.add(self.start(work))
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run the coroutine to its end, whoever asked for it goes away."""
@@ -28,6 +33,8 @@ class Background:
 
     async def drain(self, seconds: float) -> None:
         """Wait for what is under way, `seconds` at most; then cancel the rest."""
+        for endless in self._endless:
+            endless.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             for task in late:
@@ -35,5 +42,6 @@ class Background:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        self._endless.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             crashed(error)

@@ -78,8 +78,8 @@ class Sessions:
 
     def run(self) -> None:
         """Start what goes on for ever: listening to changes, dropping what is unused."""
-        self.background.run(self._watch.run())
-        self.background.run(self._opened.sweep())
+        self.background.keep(self._watch.run())
+        self.background.keep(self._opened.sweep())
 
     async def find(self, session_id: str) -> Found:
         """The live session of that id. Raises Refused with the reason why there is none."""

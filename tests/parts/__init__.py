@@ -1,1 +1,1 @@
-"""Real parts for the tests: a Redis process, the BFF on a socket, a browser's manners, raw bytes."""
+"""Real parts for tests: a Redis process, the BFF on a socket, a browser's manners, raw bytes."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bff.simulator import Person
+from tests.parts.control import client
 from tests.parts.site import Site
 
 
@@ -115,7 +116,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browsing(site: Site) -> Iterator[Browser]:
-    with httpx.Client(trust_env=False, timeout=30) as http:
+    with client() as http:
         yield Browser(site, http)
 
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True)
 class RawAnswer:
@@ -154,6 +156,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\no
 
 
 class _Handler(socketserver.StreamRequestHandler):
+    @override
     def handle(self) -> None:
         villain: Villain = self.server.villain  # type: ignore[attr-defined]
         with villain.lock:
@@ -170,6 +173,13 @@ class _Handler(socketserver.StreamRequestHandler):
                 elif isinstance(answer, bytes):
                     self.connection.sendall(answer)
 
+    def _exactly(self, count: int) -> bytes:
+        """So many octets. A request that was cut short is not one that was received."""
+        data = self.rfile.read(count)
+        if len(data) < count:
+            raise ValueError
+        return data
+
     def _read(self, number: int) -> Received | None:
         line = self.rfile.readline().rstrip(b"\r\n")
         if not line:
@@ -181,12 +191,12 @@ class _Handler(socketserver.StreamRequestHandler):
         found = dict(headers)
         body = b""
         if b"content-length" in found:
-            body = self.rfile.read(int(found[b"content-length"]))
+            body = self._exactly(int(found[b"content-length"]))
         elif found.get(b"transfer-encoding") == b"chunked":
-            while size := int(self.rfile.readline().strip() or b"0", 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
+            while size := int(self.rfile.readline().strip(), 16):
+                body += self._exactly(size)
+                self._exactly(2)
+            self._exactly(2)
         return Received(line, headers, body, number)
 
 

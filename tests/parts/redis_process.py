@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -67,7 +68,7 @@ class RedisProcess:
     def dump(self) -> bytes:
         """Every key and value that Redis holds, as one run of octets."""
         with contextlib.closing(self.client()) as client:
-            found: list[bytes] = []
+            found: list[Any] = []  # redis-py's types leave room for decoded answers
             for key in client.scan_iter(count=1000):
                 found.append(key)
                 if client.type(key) == b"hash":

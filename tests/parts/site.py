@@ -1,6 +1,7 @@
 """The BFF on a real socket: uvicorn with the door, in a thread with an event loop of its own."""
 
 import asyncio
+import base64
 import contextlib
 import queue
 import socket
@@ -16,6 +17,9 @@ from typing_extensions import override
 from bff.app import Application
 from bff.config.load import Config
 from bff.door import door
+from bff.door.cycle import Cycle
+from bff.door.protocol import Door
+from tests.canary import RECORDER, Record
 
 T = TypeVar("T")
 
@@ -25,6 +29,48 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Tap:
+    """A transport that lets the recorder see what is written, answer by answer."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Door) -> None:
+        self._transport = transport
+        self._connection = connection
+        self._answering: object = self
+        self._record: Record | None = None
+
+    def write(self, data: bytes) -> None:
+        running = self._connection.running
+        if self._record is None or running is not self._answering:
+            name = "the door"
+            if isinstance(running, Cycle):
+                name = f"{running.scope['method']} {running.scope['raw_path'].decode('latin-1')}"
+            self._answering, self._record = running, RECORDER.answer(name)
+        self._record.add(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def tapped(protocol: type[Door]) -> type[Door]:
+    """The same door; the recorder keeps all that goes out through it."""
+
+    def connection_made(self: Door, transport: asyncio.Transport) -> None:
+        tap = _Tap(transport, self)
+        protocol.connection_made(self, tap)  # type: ignore[arg-type]  # a transport by its methods
+
+    return type("TappedDoor", (protocol,), {"connection_made": connection_made})
+
+
+def _learn_secrets(config: Config) -> None:
+    for key in config.keyring.all():
+        text = base64.urlsafe_b64encode(key.material).decode().rstrip("=")
+        RECORDER.secret("keys", text)
+    for frontend in config.frontends:
+        secret = frontend.provider.client_secret
+        RECORDER.secret("client_secrets", secret.get_secret_value() if secret else None)
 
 
 @dataclass(frozen=True)
@@ -52,6 +98,7 @@ class Site:
 def serving(config: Config, listening: socket.socket | None = None) -> Iterator[Site]:
     """The BFF of a configuration, listening on a free port of loopback."""
     listening = listening or bind()
+    _learn_secrets(config)
     ready: queue.Queue[tuple[Application, asyncio.AbstractEventLoop, uvicorn.Server]] = (
         queue.Queue()
     )
@@ -62,7 +109,7 @@ def serving(config: Config, listening: socket.socket | None = None) -> Iterator[
         server = _Server(
             uvicorn.Config(
                 application,
-                http=door(config),
+                http=tapped(door(config)),
                 ws="none",
                 lifespan="off",
                 log_config=None,
