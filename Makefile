@@ -1,6 +1,6 @@
-# One command each. `make demo` needs Python 3.11+ and make; `make test` installs what else it needs.
+# One command each. `make demo` needs Python 3.11+ and make; `make test` brings what else it needs.
 #
-#   make demo [PORT=8080]   sign in to a page that never holds a token
+#   make demo [PORT=8080]   a page that never holds a token: sign in and look
 #   make test               everything that CI runs
 #   make check              only the gates that take seconds
 #   make conformance        which rows of the checklist the last `make test` has proven
@@ -10,48 +10,42 @@
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
-# The environment's paths are written into its scripts: where the folder has moved, it is made anew.
-HERE := $(CURDIR)
-
-# What `make test` needs beside Python: the command, and Debian's package that brings it.
-TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
-MISSING = $(foreach tool,$(TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(tool)))),,$(lastword $(subst :, ,$(tool)))))
-
-NPM := npm install --no-save --no-package-lock --no-audit --no-fund --loglevel=error
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check --quiet install
+NPM := npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
 NODE_MODULES := tests/interop/node_modules/.installed tests/spa/node_modules/.installed
 
-.PHONY: demo test check conformance schema bench clean tools npm static coverage python moved
+# What the tests need beside Python: a command, and Debian's package that brings it.
+TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
+
+.PHONY: demo test check conformance schema bench clean tools npm
 .DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
 
-demo: $(VENV)/.installed
-	@exec $(BIN)/bff dev $(if $(PORT),--port $(PORT))
+demo: $(VENV)/.demo
+	@exec $(RUN) -m bff dev $(if $(PORT),--port $(PORT))
 
-test: static coverage
-
-check: static
-
-static: $(VENV)/.tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-
-# After the static gates, so that two jobs do not mix their output and their two cores.
-coverage: static tools $(VENV)/.tests $(NODE_MODULES)
+# The gates come first, also under -j: they take seconds, and two jobs would mix their output.
+test: check tools $(NODE_MODULES)
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
 
-conformance: $(VENV)/.tests
-	$(BIN)/python -m tests.conformance
+check: $(VENV)/.test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
 
-schema: $(VENV)/.tests
-	$(BIN)/python -m bff.config.schema
+conformance: $(VENV)/.test
+	$(RUN) -m tests.conformance
 
-bench: $(VENV)/.tests
-	$(BIN)/python benchmarks/relay.py
+schema: $(VENV)/.demo
+	$(RUN) -m bff.config.schema
+
+bench: $(VENV)/.test
+	$(RUN) benchmarks/relay.py
 
 npm: $(NODE_MODULES)
 
@@ -61,28 +55,38 @@ clean:
 	rm -rf tests/interop/node_modules tests/spa/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --- the parts
+# --- what the commands stand on; each stamp says that it is there and newer than what it is made of
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) has no venv module (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(PIP) --editable '.[test]'
+	@touch $@
 
 tools:
-	@missing="$(strip $(MISSING))"; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
+	@missing=; \
+	for tool in $(TOOLS); do \
+	  command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	  echo "make test needs, and does not find: $$missing" >&2; \
-	  echo "Install them (Debian and Ubuntu: sudo apt-get install $$missing) and try again." >&2; \
+	  echo "The tests need what is not here:$$missing" >&2; \
+	  echo "Install it (Debian and Ubuntu: sudo apt-get install$$missing) and try again." >&2; \
 	  exit 1; \
 	fi; \
-	echo "Installing $$missing"; \
+	echo "Installing$$missing"; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get -qq update && apt-get -qq -y --no-install-recommends install $$missing >/dev/null
+	apt-get -qq update </dev/null && \
+	apt-get -qq -y --no-install-recommends install $$missing </dev/null >/dev/null
 
-python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Say which: make PYTHON=python3.12 …" >&2; \
-	  exit 1; }
-
-$(VENV)/.made: | python
-	@if [ "$$(cat $@ 2>/dev/null)" != "$(HERE)" ]; then \
-	  rm -rf $(VENV); \
-	  $(PYTHON) -m venv $(VENV) || { echo "No venv module: on Debian and Ubuntu install python3-venv." >&2; exit 1; }; \
-	  echo "$(HERE)" > $@; \
-	fi
+tests/%/node_modules/.installed: tests/%/package.json | tools
+	cd tests/$* && $(NPM)
+	@touch $@

@@ -140,7 +140,8 @@ def sites(simulator: Simulator, request: pytest.FixtureRequest) -> Iterator[Site
                 if parts.get("store") == "redis":
                     parts["store"] = request.getfixturevalue("redis_server").url
                 # Else the bound on logins of one address would be met by the tests themselves.
-                parts["provider"] = "connections = 1000\n" + parts.get("provider", "")
+                if "connections" not in parts.get("provider", ""):
+                    parts["provider"] = "connections = 1000\n" + parts.get("provider", "")
                 parts = {"issuer": simulator.issuer, "api": simulator.api, **parts}
                 running_sites[wanted] = stack.enter_context(serving(config(**parts)))
             return running_sites[wanted]
@@ -184,7 +185,7 @@ _results: dict[str, dict[str, Any]] = {}
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Remember which rules a test stands for, and whether it passed in all its phases."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
-    rules = sorted({mark.args[0] for mark in item.iter_markers("rule")})
+    rules = sorted({rule for mark in item.iter_markers("rule") for rule in mark.args})
     if rules:
         result = _results.setdefault(item.nodeid, {"rules": rules, "passed": True, "ran": False})
         result["passed"] = result["passed"] and not report.failed

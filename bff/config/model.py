@@ -17,6 +17,8 @@ from pydantic import (
 
 from bff.config.values import (
     Address,
+    Count,
+    Flag,
     IssuerUrl,
     Network,
     Octets,
@@ -31,6 +33,8 @@ from bff.keys import KEY_ID
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
+
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
@@ -43,6 +47,8 @@ class Section(BaseModel):
 
 
 def _scopes(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_SCOPE.fullmatch(scope) for scope in value):
+        raise fault("holds what is no scope", 'write each by itself, as ["openid", "profile"]')
     if "openid" not in value:
         raise fault("lacks the scope openid", 'add "openid": this is OpenID Connect')
     return value
@@ -69,14 +75,14 @@ class Provider(Section):
     )
     scopes: Annotated[tuple[str, ...], AfterValidator(_scopes)] = ("openid", "profile")
     parameters: Annotated[dict[str, str], AfterValidator(_parameters)] = {}
-    userinfo: bool = False
+    userinfo: Flag = False
     ca_file: Path | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     trusted_audiences: tuple[str, ...] = ()
     clock_skew: Annotated[Seconds, Field(ge=0, le=60)] = 30.0
     connect_timeout: Annotated[Seconds, Field(gt=0, le=60)] = 3.0
     total_timeout: Annotated[Seconds, Field(gt=0, le=60)] = 10.0
-    connections: Annotated[int, Field(ge=2, le=1000)] = 20
+    connections: Annotated[Count, Field(ge=2, le=1000)] = 20
     assume_expires_in: Annotated[Seconds, Field(gt=0)] | None = None
 
 
@@ -100,7 +106,10 @@ def _claims(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _store(value: object, info: ValidationInfo) -> object:
-    return SecretStr(value) if isinstance(value, str) else read_secret(value, info)
+    """A URL, or the place of one; a password is never written into the file (T-05)."""
+    if isinstance(value, str) and "@" not in value:
+        return SecretStr(value)
+    return read_secret(value, info)
 
 
 _STORE_SCHEMA: Final[dict[str, Any]] = {
@@ -122,27 +131,28 @@ class SessionSection(Section):
 
     # A URL with a password in it is a secret, so it is held as one wherever it came from.
     store: Annotated[SecretStr, BeforeValidator(_store), WithJsonSchema(_STORE_SCHEMA)]
+    ca_file: Path | None = None
     store_deadline: Annotated[Seconds, Field(gt=0, le=30)] = 1.0
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] = "bff"
     idle: Annotated[Seconds, Field(ge=1)] = 1800.0
     lifetime: Annotated[Seconds, Field(ge=1, le=34_560_000)] = 43200.0
     claims: Annotated[tuple[str, ...], AfterValidator(_claims)] = ("name", "picture")
-    persistent: bool = False
+    persistent: Flag = False
 
 
 class Refresh(Section):
     """When tokens are renewed: in the last part of their life, spread so that no herd forms."""
 
-    ahead: Annotated[float, Field(ge=0, le=0.9)] = 0.2
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.5
+    ahead: Annotated[float, Field(ge=0, le=0.9, strict=True)] = 0.2
+    jitter: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.5
 
 
 class Logout(Section):
     """What happens around the end of a session."""
 
     return_to: str = "/"
-    revoke_access_token: bool = False
-    clear_site_data: bool = False
+    revoke_access_token: Flag = False
+    clear_site_data: Flag = False
 
 
 def _key_ids(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -199,12 +209,12 @@ class Route(Section):
     path: Annotated[str, AfterValidator(_route_path)]
     upstream: ServerUrl | None = None
     static: Path | None = None
-    strip: bool = False
+    strip: Flag = False
     auth: Literal["user", "optional", "client", "none"] = "user"
     methods: Annotated[tuple[str, ...], AfterValidator(_methods)] = ()
-    navigation: bool = False
-    documents: bool = False
-    plaintext: bool = False
+    navigation: Flag = False
+    documents: Flag = False
+    plaintext: Flag = False
     ca_file: Path | None = None
     request_cookies: Annotated[tuple[str, ...], AfterValidator(_tokens)] = ()
     response_cookies: Annotated[tuple[str, ...], AfterValidator(_tokens)] = ()
@@ -213,7 +223,7 @@ class Route(Section):
     connect_timeout: Annotated[Seconds, Field(gt=0)] = 5.0
     answer_timeout: Annotated[Seconds, Field(gt=0)] = 60.0
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 300.0
-    connections: Annotated[int, Field(ge=1, le=10_000)] = 256
+    connections: Annotated[Count, Field(ge=1, le=10_000)] = 256
     content_security_policy: str | None = None
 
 

@@ -31,6 +31,14 @@ class Reading:
         self.faults.append(Fault(key=key, message=message, mend=mend))
 
 
+_TABLES: Final = {
+    "provider": "add [provider]",
+    "session": "add [session]",
+    "keys": "add [keys]",
+    "routes": "add [[routes]]",
+}
+
+
 def read(document: Mapping[str, Any], *, dev: bool) -> Reading:
     """Everything in the document that can be read, and all that cannot."""
     reading = Reading(values={"dev": dev})
@@ -51,7 +59,7 @@ def _table(section: type[Section], table: object, where: str, reading: Reading) 
             reading.written.add(key)
             _read(section, name, key, table[name], reading)
         elif about.is_required():
-            reading.add(key, "is missing", "add it")
+            reading.add(key, "is missing", _TABLES.get(key, "add it"))
         elif inner := _section(about):
             _table(inner, {}, key, reading)
         else:

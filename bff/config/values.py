@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NewType
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 Origin = NewType("Origin", str)  # scheme://host[:port], lower case, without a default port
@@ -16,10 +16,8 @@ _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _DURATION: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
 _SIZE: Final = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_PATH: Final = (
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@/"
-)
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+_PATH: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@/"
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")  # an IDN comes as xn--
 
 
@@ -61,20 +59,21 @@ def read_secret(value: object, info: ValidationInfo) -> object:
 
 
 def _from_place(kind: str, where: str) -> str:
+    """Only what can hardly be the secret itself, pasted into the wrong place, is quoted."""
     if kind == "env":
-        if not _VARIABLE.fullmatch(where):
-            # Perhaps the secret itself: it must not be quoted.
-            raise fault("names no environment variable", "write its name: letters, digits and _")
-        found = os.environ.get(where, "").strip()
+        found = os.environ.get(where, "")
         if not found:
-            raise fault(f"environment variable {where} is not set", f"set {where}, or name another")
+            name = where if _VARIABLE.fullmatch(where) else "it"
+            raise fault("names an environment variable that is not set", f"set {name}")
         return found
     try:
         found = Path(where).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise fault(f"file {where} cannot be read", "create it, readable by this user") from None
+    except (OSError, ValueError):
+        raise fault(
+            "names a file that cannot be read", "create it, readable by this user"
+        ) from None
     if not found:
-        raise fault(f"file {where} is empty", "put the secret into it")
+        raise fault("names a file that is empty", "put the secret into it")
     return found
 
 
@@ -103,8 +102,10 @@ def _origin(value: object) -> object:
 
 def _parts(value: object, what: str, mend: str) -> SplitResult:
     """The parts of an absolute http(s) URL with a plain host."""
+    # `urlsplit` silently takes out tabs and line ends.
+    clean = isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]+", value) is not None
     try:
-        parts = urlsplit(value if isinstance(value, str) else "")
+        parts = urlsplit(str(value) if clean else "")
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise fault(f"is no {what}", mend) from None
@@ -190,6 +191,8 @@ ServerUrl = Annotated[
 IssuerUrl = Annotated[
     str, BeforeValidator(_issuer), WithJsonSchema({"type": "string", "format": "uri"})
 ]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True)]
 Network = Annotated[
     ipaddress.IPv4Network | ipaddress.IPv6Network,
     BeforeValidator(_network),

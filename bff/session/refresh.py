@@ -152,9 +152,12 @@ class Refresher:
             result = await asyncio.shield(self._task(found))
             if isinstance(result, Refused):
                 raise Refused(result.reason, retry_after=result.retry_after)
-            if not expired(result.session.tokens, self._clock.now()):
-                return result
+            if result.version != found.version or not self._over(result):
+                return result  # however short a life the provider gave it
             found = result  # the task we joined had begun ahead, and left it to another process
+
+    def _over(self, found: Found) -> bool:
+        return expired(found.session.tokens, self._clock.now())
 
     def _task(self, found: Found) -> asyncio.Task[Found | Refused]:
         task = self._running.get(found.key)
@@ -171,8 +174,8 @@ class Refresher:
                 result = await self._attempt(found)
                 if result is not None:
                     return result
-                found = await self._opened.find(found.session_id)
-                if not self._still_due(found):
+                known, found = found, await self._opened.find(found.session_id)
+                if found.version != known.version or not self._still_due(found):
                     return found
                 if time.monotonic() > deadline:
                     return Refused(Reason.PROVIDER_UNAVAILABLE)
@@ -206,7 +209,7 @@ class Refresher:
                 return await self._spend(found, _Owned(owner=owner, until=until, maybe_spent=spent))
 
     async def _wait(self, found: Found, lease: Lease) -> Found | Refused | None:
-        if not expired(found.session.tokens, self._clock.now()):
+        if not self._over(found):
             return found  # renewed ahead by another, or left alone for a while: no hurry
         left = (lease.until or 0.0) - self._clock.now()
         if lease.backing_off:

@@ -484,7 +484,7 @@ def test_a_refused_login_asks_nothing_of_the_provider(sites: Sites, provider: Co
 
 @pytest.mark.rule("L-11")
 @pytest.mark.parametrize(
-    ("site", "status"),
+    ("comes_from", "status"),
     [
         ("cross-site", 200),
         ("same-site", 200),
@@ -495,10 +495,10 @@ def test_a_refused_login_asks_nothing_of_the_provider(sites: Sites, provider: Co
     ],
 )
 def test_another_site_may_start_a_login_only_after_a_click(
-    browser: Browser, site: str | None, status: int
+    browser: Browser, comes_from: str | None, status: int
 ) -> None:
     path = "/bff/login?return_to=/orders?a=1%26b=2&max_age=60&prompt=login&scope=evil"
-    answer = browser.request("GET", path, site=site, mode="navigate", dest="document")
+    answer = browser.request("GET", path, site=comes_from, mode="navigate", dest="document")
     assert answer.status_code == status
     if status == 303:
         return

@@ -1,0 +1,126 @@
+"""One place for a worker: a process stands in it, and when it dies another takes its place.
+
+A worker that dies at once is replaced later and later, so that a broken start does not eat the
+machine; one that has lived a while is replaced at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from typing import Final
+
+from bff.config.load import Config
+from bff.journal.log import Event, tell
+from bff.operate.health import Worker
+from bff.serve.control import STOP, Channel, serve_line, troubles_of
+
+LIVED: Final = 10.0  # seconds after which a death is not the start's fault
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 30.0
+
+
+def pause(lived: float, before: float) -> float:
+    """Seconds to wait before the next start; `before`: how long the last wait was."""
+    if lived >= LIVED:
+        return 0.0
+    return min(LONGEST_PAUSE, max(FIRST_PAUSE, before * 2))
+
+
+class Keeper:
+    """Keeps one worker running until `stop`."""
+
+    def __init__(self, number: int, config: Config, sockets: list[socket.socket]) -> None:
+        self._number = number
+        self._config = config
+        self._sockets = sockets
+        self._stopping = asyncio.Event()
+        self._process: Process | None = None
+        self._troubles: tuple[str, ...] = ()
+        self._heard_at: float | None = None
+
+    def state(self) -> Worker:
+        """How the worker is."""
+        now = asyncio.get_running_loop().time()
+        return Worker(
+            worker=self._number,
+            pid=None if self._process is None else self._process.pid,
+            troubles=self._troubles,
+            heard=None if self._heard_at is None else now - self._heard_at,
+        )
+
+    def stop(self) -> None:
+        """Let the worker end in order, and start no other."""
+        self._stopping.set()
+
+    def kill(self) -> None:
+        """End the worker at once, and start no other."""
+        self._stopping.set()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def keep(self) -> None:
+        """Start a worker, and another whenever one ends; until `stop`."""
+        loop = asyncio.get_running_loop()
+        wait = 0.0
+        while not self._stopping.is_set():
+            started_at = loop.time()
+            code = await self._one()
+            if self._stopping.is_set():
+                return
+            lived = loop.time() - started_at
+            wait = pause(lived, wait)
+            tell(Event.WORKER_DIED, worker=self._number, code=code, seconds=round(lived, 1))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait)
+
+    async def _one(self) -> int:
+        """Run one worker to its end; its exit status, negative for the signal that ended it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptors = [theirs.fileno(), *(each.fileno() for each in self._sockets)]
+            self._process = process = await asyncio.create_subprocess_exec(
+                *command(),
+                *(str(each) for each in descriptors),
+                pass_fds=descriptors,
+                stdin=DEVNULL,
+                # Ctrl-C goes to the whole group of the terminal; the workers are not of it.
+                process_group=0,
+            )
+        channel = await Channel.over(ours)
+        talking = asyncio.create_task(self._talk(channel))
+        try:
+            return await process.wait()
+        finally:
+            talking.cancel()
+            await asyncio.wait([talking])
+            channel.close()
+            self._process, self._heard_at = None, None
+
+    async def _talk(self, channel: Channel) -> None:
+        await channel.write(serve_line(self._config))
+        listening = asyncio.create_task(self._listen(channel))
+        try:
+            await self._stopping.wait()
+            await channel.write(STOP)
+            await listening
+        finally:
+            listening.cancel()
+
+    async def _listen(self, channel: Channel) -> None:
+        while (line := await channel.read()) is not None:
+            self._troubles = tuple(troubles_of(line))
+            self._heard_at = asyncio.get_running_loop().time()
+
+
+def command() -> list[str]:
+    """How a worker is started: with our interpreter, finding modules where we find them.
+
+    `-m` puts the current folder first, where anybody's file could take a module's name; unless
+    we ourselves look there it must not.
+    """
+    here = {"", os.getcwd()}
+    return [sys.executable, *([] if here & set(sys.path) else ["-P"]), "-m", "bff.serve.worker"]

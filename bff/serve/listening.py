@@ -1,0 +1,66 @@
+"""Listening sockets: bound before anything else is started, and a clear word where that fails."""
+
+import errno
+import socket
+from typing import Final
+
+BACKLOG: Final = 2048
+
+
+class CannotListen(Exception):
+    """An address that cannot be had; the message names it and the option that changes it."""
+
+
+def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
+    """Listening sockets on every address of the host. Port 0 takes a free one on each.
+
+    `option`: what to change when that fails. Raises CannotListen, and then nothing is left open.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise CannotListen(f"{host}:{port}: no such host; change {option}") from None
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            sockets.append(_bound(family, address))
+    except OSError as error:
+        close(sockets)
+        why = _WHY.get(error.errno or 0, "cannot be listened on")
+        raise CannotListen(f"{host}:{port} {why}; change {option}") from None
+    return sockets
+
+
+_WHY: Final = {
+    errno.EADDRINUSE: "is taken by another process",
+    errno.EACCES: "may not be listened on by this user",
+    errno.EADDRNOTAVAIL: "is no address of this machine",
+}
+
+
+def _bound(family: int, address: object) -> socket.socket:
+    # The protocol by name: asyncio sets TCP_NODELAY only on sockets that say IPPROTO_TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening
+
+
+def close(sockets: list[socket.socket]) -> None:
+    """Close them all."""
+    for each in sockets:
+        each.close()
+
+
+def address(listening: socket.socket) -> str:
+    """Host and port of a bound socket."""
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

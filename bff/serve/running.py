@@ -1,0 +1,92 @@
+"""One Application on listening sockets, served by uvicorn in the current event loop.
+
+uvicorn's own ways are not used: its signal handlers, access log, server header, proxy headers.
+"""
+
+import asyncio
+import contextlib
+import math
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from typing_extensions import override
+
+from bff.app import Application
+from bff.config.load import Config
+from bff.door import door
+from bff.journal.log import crashed
+from bff.serve.listening import BACKLOG
+
+
+class Server(uvicorn.Server):
+    """uvicorn without a hand on the process's signals: whoever runs it decides when to stop."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Running:
+    """A started Application that is being served, until `stop`."""
+
+    def __init__(self, config: Config, application: Application) -> None:
+        self._deadline = config.operate.stop_deadline
+        self.application = application
+        self._server = Server(_settings(config, application, self._deadline))
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        """Start the application and take connections."""
+        asyncio.get_running_loop().set_exception_handler(_tell)
+        await self.application.start()
+        self._serving = asyncio.create_task(self._server.serve(sockets=sockets))
+
+    async def stop(self, within: float | None = None) -> None:
+        """Close listeners and idle connections, let what runs finish, close everything.
+
+        `within`: seconds, if not the configuration's `stop_deadline`.
+        """
+        if self._serving is None:
+            return
+        loop = asyncio.get_running_loop()
+        seconds = self._deadline if within is None else within
+        end = loop.time() + seconds
+        self._server.config.timeout_graceful_shutdown = math.ceil(seconds)
+        self._server.should_exit = True
+        await self._serving
+        # Revocations of the last logouts get a moment in any case.
+        await self.application.stop(max(0.5, end - loop.time()))
+
+
+def _settings(config: Config, application: Application, deadline: float) -> uvicorn.Config:
+    server = config.server
+    settings = uvicorn.Config(
+        application,
+        http=door(config),
+        ws="none",
+        lifespan="off",
+        loop="uvloop",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_keep_alive=int(server.keep_alive),
+        timeout_graceful_shutdown=math.ceil(deadline),
+        backlog=BACKLOG,
+        ssl_certfile=server.tls_certificate,
+        ssl_keyfile=None if server.tls_key is None else str(server.tls_key),
+    )
+    settings.load()
+    if settings.ssl is not None:
+        settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return settings
+
+
+def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody awaited: asyncio's own log line would quote the exception's message."""
+    error = context.get("exception")
+    crashed(error if isinstance(error, BaseException) else RuntimeError())

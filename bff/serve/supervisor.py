@@ -1,0 +1,136 @@
+"""The parent: it holds the sockets, keeps the workers alive, answers for them, and ends them.
+
+A first SIGTERM or SIGINT: not ready at once, listening for `drain_delay` more, then everything
+ends in order. A second one ends it at once.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable
+from typing import Final
+
+import uvicorn
+
+from bff.config.load import Config
+from bff.config.risks import risks
+from bff.journal.log import Event, configure, tell
+from bff.operate.health import Health, Operations
+from bff.serve.keeper import Keeper
+from bff.serve.listening import CannotListen, address, close, listen
+from bff.serve.running import Server
+
+GRACE: Final = 3.0  # seconds beyond the deadline, before workers are killed
+
+
+class Supervisor:
+    """The sockets, the workers, the operations address. One `run` per object."""
+
+    def __init__(
+        self, config: Config, sockets: list[socket.socket], operations: list[socket.socket]
+    ) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._operations = operations
+        self._keepers: list[Keeper] = []
+        self._first = asyncio.Event()
+        self._second = asyncio.Event()
+
+    async def run(self, workers: int) -> int:
+        """Serve until a signal ends it; the exit status."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, _cannot_reload)
+        health = Server(_settings(Operations(self.health)))
+        answering = asyncio.create_task(health.serve(sockets=self._operations))
+        self._keepers = [Keeper(each, self._config, self._sockets) for each in range(workers)]
+        keeping = [asyncio.create_task(keeper.keep()) for keeper in self._keepers]
+        self._announce()
+        await self._first.wait()
+        in_order = await self._end(keeping)
+        health.should_exit = True
+        await answering
+        tell(Event.STOPPED, pid=os.getpid())
+        return 0 if in_order else 1
+
+    def health(self) -> Health:
+        """How the workers are."""
+        return Health(
+            workers=tuple(keeper.state() for keeper in self._keepers),
+            draining=self._first.is_set(),
+        )
+
+    def _signalled(self) -> None:
+        (self._second if self._first.is_set() else self._first).set()
+
+    def _announce(self) -> None:
+        for risk in risks(self._config):
+            tell(Event.WARNED, code=risk.code, key=risk.key)
+        scheme = "http" if self._config.server.tls_key is None else "https"
+        for each in self._sockets:
+            tell(Event.STARTED, address=f"{scheme}://{address(each)}", pid=os.getpid())
+        for each in self._operations:
+            where = f"http://{address(each)}"
+            tell(Event.STARTED, address=where, pid=os.getpid(), endpoint="operations")
+
+    async def _end(self, keeping: list[asyncio.Task[None]]) -> bool:
+        """End all workers; whether they ended in order."""
+        await self._unless_second(asyncio.sleep(self._config.operate.drain_delay))
+        close(self._sockets)
+        for keeper in self._keepers:
+            keeper.stop()
+        patience = self._config.operate.stop_deadline + GRACE
+        await self._unless_second(asyncio.wait(keeping, timeout=patience))
+        in_order = all(task.done() for task in keeping)
+        for keeper in self._keepers:
+            keeper.kill()
+        await asyncio.gather(*keeping)
+        return in_order
+
+    async def _unless_second(self, work: Awaitable[object]) -> None:
+        """Wait for the work, or for a second signal if that comes first."""
+        tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self._second.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def serve(config: Config, *, host: str, port: int, workers: int) -> int:
+    """Run the supervisor; the exit status. Raises CannotListen."""
+    sockets = listen(host, port, option="--host or --port")
+    try:
+        operations = listen(*config.operate.listen, option="listen in [operate]")
+    except CannotListen:
+        close(sockets)
+        raise
+    configure(human=sys.stdout.isatty())
+    return asyncio.run(_run(config, sockets, operations, workers))
+
+
+async def _run(
+    config: Config, sockets: list[socket.socket], operations: list[socket.socket], workers: int
+) -> int:
+    return await Supervisor(config, sockets, operations).run(workers)
+
+
+def _settings(app: Operations) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _cannot_reload() -> None:
+    """A reload changes nothing yet, and above all it does not end the process."""
+    tell(Event.RELOAD_REFUSED, reason="not_implemented", pid=os.getpid())

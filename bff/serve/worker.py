@@ -1,0 +1,77 @@
+"""One worker: `python -m bff.serve.worker CONTROL LISTENER…`, file descriptors it inherits.
+
+It serves until the supervisor says stop or is gone. Signals mean nothing to it: a service manager
+may send them to the whole group, and the supervisor alone knows when listening ends.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+
+import uvloop
+
+from bff.app import Application
+from bff.journal.log import configure, crashed
+from bff.serve.control import SECONDS, Channel, config_of, report_line
+from bff.serve.running import Running
+
+
+async def work(control: socket.socket, sockets: list[socket.socket]) -> None:
+    """Serve what the supervisor says, until it says stop."""
+    channel = await Channel.over(control)
+    first = await channel.read()
+    if first is not None:
+        config = config_of(first)
+        application = Application(config)
+        running = Running(config, application)
+        await running.start(sockets)
+        reports = asyncio.create_task(_report(application, channel))
+        # Whatever comes next is the word to stop, or the end.
+        word = asyncio.create_task(channel.read())
+        await asyncio.wait([word, reports], return_when=asyncio.FIRST_COMPLETED)
+        if reports.done():
+            reports.result()  # it has no end but an exception
+        await running.stop()
+        reports.cancel()
+        await asyncio.wait([reports])
+    channel.close()
+
+
+async def _report(application: Application, channel: Channel) -> None:
+    """Say once a second how the application is.
+
+    That a line comes at all says that the loop runs, so a slow answer of the store or the
+    provider must not hold it up.
+    """
+    troubles = ["starting"]
+    asking = asyncio.create_task(application.troubles())
+    try:
+        while True:
+            done, _ = await asyncio.wait([asking], timeout=SECONDS)
+            if done:
+                troubles = asking.result()
+            await channel.write(report_line(troubles))
+            if done:
+                await asyncio.sleep(SECONDS)
+                asking = asyncio.create_task(application.troubles())
+    finally:
+        asking.cancel()
+
+
+def main(descriptors: list[int]) -> int:
+    """Serve on those descriptors; the exit status."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    configure(human=sys.stdout.isatty())
+    control, *sockets = (socket.socket(fileno=each) for each in descriptors)
+    try:
+        uvloop.run(work(control, sockets))
+    except Exception as error:  # noqa: BLE001 - told without its message, and the process ends
+        crashed(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main([int(each) for each in sys.argv[1:]]))
