@@ -23,6 +23,7 @@ from bff.browser.provider_logout import provider_logout
 from bff.browser.session import get_session, post_session
 from bff.caller.cookies import Cookies
 from bff.caller.request import BrowserRequest, read_request
+from bff.caller.same_origin import is_preflight
 from bff.caller.transactions import Transactions
 from bff.clock import StoreClock
 from bff.config.load import Config, FrontEnd
@@ -217,6 +218,8 @@ async def _answer(
 ) -> Answer | None:
     """The answer, or None where it has been sent already. Raises Refused."""
     route = here.table.match(request.path)
+    if is_preflight(request):
+        raise Refused(Reason.CROSS_SITE)
     if route is None:
         return await _endpoint(here.front, request)
     way = here.ways[route.path]

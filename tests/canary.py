@@ -7,8 +7,9 @@ and inside gzip. What is searched where:
 
 - client secrets, keys, access and refresh tokens, ID tokens, codes, verifiers and session ids:
   everywhere, with the two EXCEPTIONS;
-- states, nonces and challenges, which the authorization request must carry through the browser:
-  everywhere but in `Location` of `GET /bff/login`.
+- states, nonces and challenges, which the requests to the provider must carry through the browser:
+  everywhere but in `Location` of `GET /bff/login`, and a sign-out's state in that of
+  `GET /bff/logout/provider`.
 """
 
 import base64
@@ -76,6 +77,11 @@ PROTOCOL: Final[Mapping[str, Exempt]] = {
     "state, nonce and challenge in Location of GET /bff/login": Exempt(
         frozenset({"states", "nonces", "code_challenges"}),
         re.compile(r"GET /bff/login"),
+        re.compile(rb"\r\nlocation: ([^\r\n]*)"),
+    ),
+    "the sign-out's own state in Location of GET /bff/logout/provider": Exempt(
+        frozenset({"states"}),
+        re.compile(r"GET /bff/logout/provider"),
         re.compile(rb"\r\nlocation: ([^\r\n]*)"),
     ),
 }

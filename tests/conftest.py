@@ -1,6 +1,7 @@
 """What the tests have in common: the parts, the recorder behind them, the rules they prove."""
 
 import contextlib
+import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,7 @@ ORIGINS = (SECURE, LOOPBACK)
 RESULTS = "bff/conformance"  # in pytest's cache; `python -m tests.conformance` reads it
 
 Sites = Callable[..., Site]
+Told = Callable[[], list[dict[str, Any]]]
 
 
 # --- the recorder
@@ -128,6 +130,11 @@ def redis(redis_server: RedisProcess) -> Iterator[RedisProcess]:
     RECORDER.dumped(redis_server.dump())
 
 
+@pytest.fixture
+def redis_url(redis_server: RedisProcess) -> str:
+    return redis_server.url
+
+
 @pytest.fixture(scope="module")
 def sites(simulator: Simulator, request: pytest.FixtureRequest) -> Iterator[Sites]:
     """Sites of a module by their configuration; `store="redis"` means the one of the tests."""
@@ -168,6 +175,18 @@ def site(sites: Sites, provider: Control) -> Site:
 def browser(site: Site) -> Iterator[Browser]:
     with browsing(site) as browser:
         yield browser
+
+
+@pytest.fixture
+def told() -> Told:
+    """What the BFF has written into its log since the test began."""
+    before = len(RECORDER.records)
+
+    def lines() -> list[dict[str, Any]]:
+        records = RECORDER.records[before:]
+        return [json.loads(each.data) for each in records if each.name == "log"]
+
+    return lines
 
 
 # --- the rules

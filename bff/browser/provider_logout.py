@@ -24,11 +24,11 @@ async def provider_logout(front: Front, request: BrowserRequest) -> Answer:
 
 
 async def _target(front: Front, ticket: str) -> str | None:
-    key = ticket_key(front, ticket)
+    key, store = ticket_key(front, ticket), front.sessions.store
     try:
-        answer = await front.sessions.store.end(
-            key, owner=secrets.token_hex(12), reason="session_ended"
-        )
+        if await store.peek(key) is None:
+            return None  # ended, even what never was would leave a tombstone: no write for nobody
+        answer = await store.end(key, owner=secrets.token_hex(12), reason="session_ended")
     except StoreUnavailable:
         return None
     if answer.sealed is None:

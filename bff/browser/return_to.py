@@ -20,7 +20,7 @@ def parse_return_to(raw: str) -> ReturnTo:
     """
     if not raw.startswith("/") or raw[1:2] in ("/", "\\"):
         raise Refused(Reason.BAD_RETURN_TO)
-    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in raw) or "\\" in raw:
+    if not raw.isprintable() or "\\" in raw:
         raise Refused(Reason.BAD_RETURN_TO)
     stored = quote(raw, safe=_KEPT)
     if len(stored) > LONGEST:

@@ -1,12 +1,17 @@
 """Whose connection it is: the peer's address, through the proxies that we were told to trust."""
 
 import ipaddress
+import itertools
 import re
 import secrets
 from collections.abc import Sequence
 from typing import Final
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# An id names a request, it keeps no secret: random for the process, counted within it.
+_PROCESS: Final = secrets.token_hex(6)
+_COUNT: Final = itertools.count(1)
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -42,7 +47,7 @@ def request_id(given: bytes | None, *, trusted: bool) -> str:
         text = given.decode("latin-1")
         if _REQUEST_ID.fullmatch(text):
             return text
-    return secrets.token_hex(8)
+    return f"{_PROCESS}{next(_COUNT):08x}"
 
 
 def _is_address(text: str) -> bool:

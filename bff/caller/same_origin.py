@@ -64,12 +64,14 @@ def require_own_form(request: BrowserRequest, origin: Origin) -> None:
         raise Refused(Reason.NOT_SAME_ORIGIN)
 
 
+def is_preflight(request: BrowserRequest) -> bool:
+    """Whether a browser asks if a page of another origin may ask: never (X-08)."""
+    return request.method == "OPTIONS" and request.get(b"access-control-request-method") is not None
+
+
 def _refuse_foreign(request: BrowserRequest, origin: Origin, site: bytes | None) -> None:
-    preflight = request.method == "OPTIONS" and (
-        request.get(b"access-control-request-method") is not None
-    )
     named = request.get(b"origin")
-    if preflight or site in _OTHERS or (named is not None and named != origin.encode()):
+    if is_preflight(request) or site in _OTHERS or (named is not None and named != origin.encode()):
         raise Refused(Reason.CROSS_SITE)
 
 

@@ -77,7 +77,7 @@ def _store(dev: bool, store: SecretStr) -> Faults:
 
 
 def _is_redis_url(url: str) -> bool:
-    """Whether it names user, host, port and database, and no options: one turns TLS's checks off."""
+    """Whether it names user, host, port and database only: an option could turn TLS off."""
     try:
         parts = urlsplit(url)
         port_is_right = parts.port != 0

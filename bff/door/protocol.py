@@ -52,13 +52,15 @@ class Door(HttpToolsProtocol):
         self._progress_at = 0.0
         self._raw: list[bytes] = []
         # A connection on which nothing ever arrives goes the way of an idle one.
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._idle_since: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._start_idling()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self.running is not None and not self.running.response_complete:
             self.running.disconnected = True
             self.running.message_event.set()
@@ -68,7 +70,7 @@ class Door(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._shut:
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         self._progress_at = self.loop.time()
         if not self._in_head:
             self._octets = 0  # where this chunk begins one or more heads
@@ -236,6 +238,34 @@ class Door(HttpToolsProtocol):
         self._stop_timer()
         if body_unread:
             self._close_gently()
+        else:
+            self.transport.close()
+
+    @override
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, _ = self.pipeline.pop()
+            self._begin(cycle)  # type: ignore[arg-type]  # ours stand in uvicorn's queue
+        else:
+            self._start_idling()
+
+    def _start_idling(self) -> None:
+        """Count the idle time; the timer is pushed out lazily, as most requests follow soon."""
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle_for_long)
+
+    def _idle_for_long(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None or self.transport.is_closing():
+            return  # busy; whoever completes the answer starts to count again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._idle_for_long)
         else:
             self.transport.close()
 

@@ -5,6 +5,7 @@ Pure, and the one place that decides: the shells around it only move bytes.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus, urlsplit
 
@@ -18,6 +19,7 @@ from bff.relay.headers import is_document, named_in_connection, private, to_brow
 
 VIA: Final = b"1.1 bff"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_LOCATIONS: Final = frozenset({b"location", b"content-location"})
 _TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
 
 
@@ -140,22 +142,22 @@ def _framing(request: BrowserRequest) -> bytes:
 
 def _about(way: Relayed, request: BrowserRequest) -> bytes:
     """Who asks and by which way (RFC 7239, RFC 9110 §7.6.3)."""
-    scheme, _, host = way.origin.partition("://")
-    peer = f'"[{request.peer}]"' if ":" in request.peer else request.peer
     via = request.get(b"via")
     received = via + b", " if via is not None and b"via" not in _hop(request) else b""
-    return b"".join(
-        (
-            b"via: ",
-            received,
-            VIA,
-            f"\r\nx-forwarded-for: {request.peer}\r\nx-forwarded-proto: {scheme}\r\n"
-            f"x-forwarded-host: {host}\r\n"
-            f"forwarded: for={peer};proto={scheme};host={_quoted(host)}\r\n"
-            f"x-request-id: {request.request_id}\r\n".encode(),
-            _max_forwards(request),
-        )
-    )
+    known = _about_peer(way.origin, request.peer)
+    request_id = request.request_id.encode()
+    return b"via: %s%s%s%s\r\n%s" % (received, VIA, known, request_id, _max_forwards(request))
+
+
+@lru_cache(maxsize=4096)
+def _about_peer(origin: str, peer: str) -> bytes:
+    scheme, _, host = origin.partition("://")
+    node = f'"[{peer}]"' if ":" in peer else peer
+    return (
+        f"\r\nx-forwarded-for: {peer}\r\nx-forwarded-proto: {scheme}\r\n"
+        f"x-forwarded-host: {host}\r\nforwarded: for={node};proto={scheme};host={_quoted(host)}"
+        "\r\nx-request-id: "
+    ).encode()
 
 
 def _quoted(host: str) -> str:
@@ -175,13 +177,13 @@ def _max_forwards(request: BrowserRequest) -> bytes:
 
 def answer_head(way: Relayed, status: int, headers: Headers) -> Headers:
     """The fields of the browser's answer, from the upstream's (rows A)."""
-    passed = to_browser(headers, cookies=way.response_cookies)
-    passed = [
-        (name, _public(way, value)) if name in (b"location", b"content-location") else (name, value)
-        for name, value in passed
-    ]
+    passed, seen = to_browser(headers, cookies=way.response_cookies)
+    if seen & _LOCATIONS:
+        passed = [
+            (name, _public(way, value) if name in _LOCATIONS else value) for name, value in passed
+        ]
     if way.route.auth != "none":
-        passed = private(passed)
+        passed = private(passed, seen)
     if not way.route.documents and is_document(headers):
         # A header of its own beside the upstream's: policies add up, they never loosen.
         passed.append((b"content-security-policy", b"sandbox"))

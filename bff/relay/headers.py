@@ -47,8 +47,8 @@ _DOCUMENTS: Final = frozenset({b"text/html", b"text/xml", b"application/xml"})
 def named_in_connection(headers: Headers) -> frozenset[bytes]:
     """The fields that `Connection` declares to be of one hop; parsed before ours are added."""
     named = [value for name, value in headers if name == b"connection"]
-    if not named:
-        return frozenset()
+    if not named or named == [b"keep-alive"]:
+        return frozenset()  # what nearly every message says names nothing more
     return frozenset(token.strip(b" \t").lower() for value in named for token in value.split(b","))
 
 
@@ -94,20 +94,20 @@ def is_own_cookie(name: bytes) -> bool:
     return bare == b"bff" or bare.startswith(b"bff-")
 
 
-def to_browser(headers: Headers, *, cookies: Collection[bytes]) -> Headers:
-    """The upstream's end-to-end fields that a browser may see, in their order.
+def to_browser(headers: Headers, *, cookies: Collection[bytes]) -> tuple[Headers, frozenset[bytes]]:
+    """The upstream's end-to-end fields that a browser may see, in their order, and their names.
 
     `cookies`: names that the route lets through, as separate lines (RFC 6265 §3).
     """
     hop = named_in_connection(headers)
-    passed = []
+    passed: Headers = []
     for name, value in headers:
         if name in _NOT_THEIRS:
             if name == b"set-cookie" and _may_set(value, cookies):
                 passed.append((name, value))
         elif name not in hop and not name.startswith(b"access-control-"):
             passed.append((name, value))
-    return passed
+    return passed, frozenset([name for name, _ in passed])
 
 
 def _may_set(value: bytes, allowed: Collection[bytes]) -> bool:
@@ -124,15 +124,16 @@ def is_document(headers: Headers) -> bool:
     return kind in _DOCUMENTS or kind.endswith(b"+xml") or b"/" not in kind
 
 
-def private(headers: Headers) -> Headers:
-    """The fields with a Cache-Control that no shared cache may take as leave to store (A-07).
+def private(headers: Headers, names: frozenset[bytes]) -> Headers:
+    """The fields with a Cache-Control that no shared cache takes as leave to store (A-07).
 
-    The browser's request has no Authorization, so RFC 9111 §3.5 would not protect the answer.
+    `names` are those of the fields. The browser's request has no Authorization, so RFC 9111 §3.5
+    would not protect the answer.
     """
+    if b"cache-control" not in names:
+        careful = b"private, no-cache" if b"etag" in names else b"no-store"
+        return [*headers, (b"cache-control", careful)]
     stated = [value for name, value in headers if name == b"cache-control"]
-    if not stated:
-        tagged = any(name == b"etag" for name, _ in headers)
-        return [*headers, (b"cache-control", b"private, no-cache" if tagged else b"no-store")]
     directives = [part.strip(b" \t") for value in stated for part in value.split(b",")]
     kept = [part for part in directives if part and not _is_shared(part)]
     if not any(part.lower() == b"no-store" for part in kept):

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -53,6 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._paused = False
         self.idle_since = 0.0
         self.used = False  # whether it has served an exchange before this one
+        self._timer: asyncio.TimerHandle | None = None
         self._reset("")
 
     def _reset(self, method: str) -> None:
@@ -72,8 +74,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._wake: asyncio.Future[None] | None = None
         self.seen_octet = False
         self.phase = "answer"
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
+        self._due = inf
 
     # One exchange, as the shell drives it.
 
@@ -155,6 +156,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Close at once."""
         self._closed = True
         self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -166,11 +170,11 @@ class UpstreamConnection(asyncio.Protocol):
     # Deadlines: one timer, pushed out lazily.
 
     def _arm(self, patience: float) -> None:
-        self._due = self._loop.time() + patience
-        if self._timer is None:
-            self._timer = self._loop.call_later(patience, self._late)
-        elif self._timer.when() > self._due:
+        self.push(patience)
+        if self._timer is not None and self._timer.when() > self._due:
             self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
             self._timer = self._loop.call_later(patience, self._late)
 
     def push(self, patience: float) -> None:
@@ -180,15 +184,15 @@ class UpstreamConnection(asyncio.Protocol):
     def _late(self) -> None:
         self._timer = None
         left = self._due - self._loop.time()
+        if left == inf:
+            return  # nothing is due
         if left > 0:
             self._timer = self._loop.call_later(left, self._late)
             return
         self._fail(Reason.UPSTREAM_TIMEOUT)
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._due = inf
 
     # asyncio's callbacks.
 

@@ -8,7 +8,13 @@ BACKLOG: Final = 2048
 
 
 class CannotListen(Exception):
-    """An address that cannot be had; the message names it and the option that changes it."""
+    """An address that cannot be had; the message names it and the option that changes it.
+
+    `absent`: this machine has no such address."""
+
+    def __init__(self, message: str, *, absent: bool = False) -> None:
+        super().__init__(message)
+        self.absent = absent
 
 
 def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
@@ -19,7 +25,7 @@ def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        raise CannotListen(f"{host}:{port}: no such host; change {option}") from None
+        raise CannotListen(f"{host}:{port}: no such host; change {option}", absent=True) from None
     sockets: list[socket.socket] = []
     try:
         for family, _, _, _, address in dict.fromkeys(found):
@@ -27,7 +33,8 @@ def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
     except OSError as error:
         close(sockets)
         why = _WHY.get(error.errno or 0, "cannot be listened on")
-        raise CannotListen(f"{host}:{port} {why}; change {option}") from None
+        absent = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+        raise CannotListen(f"{host}:{port} {why}; change {option}", absent=absent) from None
     return sockets
 
 

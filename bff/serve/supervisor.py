@@ -101,6 +101,7 @@ class Supervisor:
 
 def serve(config: Config, *, host: str, port: int, workers: int) -> int:
     """Run the supervisor; the exit status. Raises CannotListen."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a loop to hear it
     sockets = listen(host, port, option="--host or --port")
     try:
         operations = listen(*config.operate.listen, option="listen in [operate]")

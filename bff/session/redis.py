@@ -87,6 +87,7 @@ class RedisStore:
         )
         self._scripts = {name: self._client.register_script(_source(name)) for name in _OPERATIONS}
         self._prefix = prefix
+        self._prefix_octets = f"{prefix}:".encode()
         self._channel = f"{prefix}:changes"
         self._clock = clock
         self._deadline = deadline
@@ -110,7 +111,8 @@ class RedisStore:
 
     async def peek(self, key: str) -> Live | Ended | None:
         """What is there; asked twice at most, and nothing confirmed by a script."""
-        name, tag = self._name(key).encode(), key.encode()
+        tag = key.encode()
+        name = self._prefix_octets + tag
         try:
             fields = await self._peeker.ask(name, tag)
         except ConnectionLost:

@@ -20,6 +20,8 @@ def config_text(
     session: str = "",
     route: str = "",
     routes: str = "",
+    key: str = "BFF_TEST_KEY",
+    keys: str = "",
     more: str = "",
 ) -> str:
     """A whole file; the named parts are added to their tables."""
@@ -39,7 +41,8 @@ claims = ["name", "email", "picture"]
 {session}
 
 [keys]
-current = {{ env = "BFF_TEST_KEY" }}
+current = {{ env = "{key}" }}
+{keys}
 
 [[routes]]
 path = "/api"

@@ -114,22 +114,6 @@ def test_no_algorithm_without_a_public_key_can_be_configured(algorithm: str) -> 
         )
 
 
-@pytest.mark.rule("I-04")
-def test_a_rotation_of_keys_just_before_signing_still_signs_in(
-    sites: Sites, provider: Control
-) -> None:
-    with browsing(sites(more="# rotated keys")) as browser:
-        browser.sign_in()
-        fetched = provider.count("jwks")
-        provider.do("rotate-keys")
-        browser.sign_in()
-        assert provider.count("jwks") == fetched + 1
-        provider.fault("id_token", departure="unknown_kid")
-        for _ in range(3):
-            assert reason(browser.callback(come_back(browser))) == "id_token_invalid"
-        assert provider.count("jwks") <= fetched + 2  # a flood of unknown key ids fetches once
-
-
 @pytest.mark.rule("I-11")
 @pytest.mark.parametrize(
     ("max_age", "departure", "status"),
@@ -225,3 +209,21 @@ def test_the_id_token_of_a_refresh_is_held_to_the_first_one(
         else:
             assert answer.status_code == 200
         assert browser.fetch("GET", "/api/tasks").status_code == 200
+
+
+# The last one: the simulator keeps its new keys, and other sites may be in their pause.
+@pytest.mark.rule("I-04")
+def test_a_rotation_of_keys_just_before_signing_still_signs_in(
+    sites: Sites, provider: Control
+) -> None:
+    with browsing(sites(more="# rotated keys")) as browser:
+        browser.sign_in()
+        fetched = provider.count("jwks")
+        for _ in range(2):  # the next key is published ahead, so one rotation needs no fetch
+            provider.do("rotate-keys")
+        browser.sign_in()
+        assert provider.count("jwks") == fetched + 1
+        provider.fault("id_token", departure="unknown_kid")
+        for _ in range(3):
+            assert reason(browser.callback(come_back(browser))) == "id_token_invalid"
+        assert provider.count("jwks") <= fetched + 2  # a flood of unknown key ids fetches once

@@ -1,0 +1,213 @@
+"""The relay against nginx and Apache mod_auth_openidc: a real login each, interleaved, pinned.
+
+    python benchmarks/relay.py [--rounds 3] [--seconds 3] [--sessions 200] [--markdown]
+
+Needs Debian's nginx, apache2, libapache2-mod-auth-openidc, redis-server and wrk. Machines are
+shared and noisy: read the ratios, which are medians of the ratios within a round.
+"""
+
+import argparse
+import contextlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import httpx
+
+from benchmarks import peers
+from benchmarks.peers import Peer
+from bff.simulator import Client, Person, Plan, Switches, running
+
+BROWSER_HEADERS = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36",
+    "Accept: application/json, text/plain, */*",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Accept-Language: en-GB,en;q=0.9,de;q=0.8",
+    "Cache-Control: no-cache",
+    "Pragma: no-cache",
+    "Priority: u=1, i",
+    "Referer: http://localhost/orders?page=2",
+    'Sec-CH-UA: "Chromium";v="156", "Not/A)Brand";v="24"',
+    "Sec-CH-UA-Mobile: ?0",
+    'Sec-CH-UA-Platform: "Linux"',
+    "Sec-Fetch-Dest: empty",
+    "Sec-Fetch-Mode: cors",
+    "Sec-Fetch-Site: same-origin",
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    name: str
+    path: str
+    connections: int
+    headers: tuple[str, ...] = ("Sec-Fetch-Site: same-origin",)
+
+
+LOADS = (
+    Load("1 connection, 1 KB", "/api/1k", 1),
+    Load("32 connections, 1 KB", "/api/1k", 32),
+    Load("256 connections, 1 KB", "/api/1k", 256),
+    Load("32 connections, 64 KB", "/api/64k", 32),
+    Load("32 connections, 14 headers", "/api/1k", 32, BROWSER_HEADERS),
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    rate: float  # requests/s
+    cpu: float  # seconds per request
+    p99: float  # seconds
+    bad: int
+
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+def measure(peer: Peer, load: Load, seconds: int, script: Path | None = None) -> Figures:
+    fields = [part for line in (*peer.headers, *load.headers) for part in ("-H", line)]
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--latency", *fields]
+    if script is not None:
+        command += ["-s", str(script)]
+    before = peers.cpu_seconds(peer.pid)
+    url = f"http://localhost:{peer.port}{load.path}"
+    said = subprocess.run(
+        peers.pinned(peers.LOAD_CORE, *command, url), capture_output=True, text=True, check=True
+    ).stdout
+    spent = peers.cpu_seconds(peer.pid) - before
+    count = int(_found(r"(\d+) requests in", said))
+    bad = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
+    late = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+    p99 = float(late[1]) * _UNITS[late[2]] if late else 0.0
+    return Figures(float(_found(r"Requests/sec:\s+([\d.]+)", said)), spent / count, p99, bad)
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    if match is None:
+        raise RuntimeError(text)
+    return match[1]
+
+
+def signed_in(port: int, start: str, csrf: bool) -> str:
+    """Sign in with a real login and return the Cookie header, proved by one call of the API."""
+    home = f"http://localhost:{port}"
+    with httpx.Client(trust_env=False) as http, Person("ada") as person:
+        first = http.get(home + start, headers={"accept": "text/html"})
+        back = urlsplit(person.visit(first.headers["location"]))
+        answer = http.get(f"{home}{back.path}?{back.query}", headers={"accept": "text/html"})
+        if answer.status_code >= 400:
+            raise RuntimeError(f"the login failed: {answer.status_code}")
+        headers = {"sec-fetch-site": "same-origin"} if csrf else {}
+        probe = http.get(f"{home}/api/1k", headers=headers)
+        if probe.status_code != 200 or len(probe.content) != 1024:
+            raise RuntimeError(f"the API was not reached: {probe.status_code}")
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in http.cookies.jar)
+
+
+@contextlib.contextmanager
+def field(folder: Path, sessions: int) -> Iterator[tuple[list[Peer], Path]]:
+    """All peers, signed in, and a wrk script that walks over many sessions of bff."""
+    ports = {"apache": peers.free_port(), "bff": peers.free_port()}
+    paths = {"apache": "/api/callback", "bff": "/bff/callback"}
+    clients = tuple(
+        Client(
+            client_id=name,
+            client_secret=peers.SECRET,
+            redirect_uris=(f"http://localhost:{port}{paths[name]}",),
+        )
+        for name, port in ports.items()
+    )
+    plan = Plan(clients=clients, switches=Switches(access_token_seconds=86_400))
+    with contextlib.ExitStack() as stack:
+        simulator = stack.enter_context(running(plan))
+        api_port = stack.enter_context(peers.api(folder))
+        redis_port = stack.enter_context(peers.redis(folder))
+        common = {"issuer": simulator.issuer, "api_port": api_port, "redis_port": redis_port}
+        found = [stack.enter_context(peers.nginx_proxy(folder, api_port))]
+        pid = stack.enter_context(peers.apache(folder, port=ports["apache"], **common))  # type: ignore[arg-type]
+        cookie = signed_in(ports["apache"], "/api/1k", csrf=False)
+        name = "Apache mod_auth_openidc, Redis"
+        found.append(Peer(name, ports["apache"], pid, (f"Cookie: {cookie}",)))
+        pid = stack.enter_context(peers.bff(folder, port=ports["bff"], **common))  # type: ignore[arg-type]
+        cookies = [
+            signed_in(ports["bff"], "/bff/login", csrf=True) for _ in range(max(1, sessions))
+        ]
+        found.append(Peer("bff, Redis", ports["bff"], pid, (f"Cookie: {cookies[0]}",)))
+        yield found, _walk(folder, cookies)
+
+
+def _walk(folder: Path, cookies: list[str]) -> Path:
+    path = folder / "walk.lua"
+    listed = ",".join(f'"{cookie}"' for cookie in cookies)
+    path.write_text(
+        f"local cookies = {{{listed}}}\nlocal at = 0\n"
+        "function request()\n  at = at % #cookies + 1\n"
+        '  wrk.headers["Cookie"] = cookies[at]\n  return wrk.format()\nend\n'
+    )
+    return path
+
+
+def table(
+    results: dict[tuple[str, str], list[Figures]], names: list[str], loads: list[str]
+) -> None:
+    """The medians, and the medians of the ratios within a round to nginx and to Apache."""
+    print("\n| load | system | req/s | to nginx | to Apache | CPU µs | CPU to nginx | p99 ms |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for load in loads:
+        for name in names:
+            runs = results[load, name]
+            if not runs:
+                continue
+            nginx, apache = (results[load, other] for other in names[:2])
+            cells = [
+                f"{statistics.median(run.rate for run in runs):,.0f}",
+                _ratio([run.rate for run in runs], [run.rate for run in nginx]),
+                _ratio([run.rate for run in runs], [run.rate for run in apache]),
+                f"{statistics.median(run.cpu for run in runs) * 1e6:.0f}",
+                _ratio([run.cpu for run in runs], [run.cpu for run in nginx]),
+                f"{statistics.median(run.p99 for run in runs) * 1e3:.1f}",
+            ]
+            print(f"| {load} | {name} | {' | '.join(cells)} |")
+            if bad := sum(run.bad for run in runs):
+                print(f"  !! {bad} answers were not 2xx")
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> str:
+    if not theirs:
+        return "-"
+    return f"{statistics.median(a / b for a, b in zip(ours, theirs, strict=True)):.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--sessions", type=int, default=200)
+    asked = parser.parse_args()
+    results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
+    with (
+        tempfile.TemporaryDirectory(prefix="bff-bench-") as name,
+        field(Path(name), asked.sessions) as (found, walk),
+    ):
+        many = Load(f"32 connections, {asked.sessions} sessions", "/api/1k", 32)
+        for _ in range(asked.rounds):
+            for load in LOADS:
+                for peer in found:
+                    results[load.name, peer.name].append(measure(peer, load, asked.seconds))
+            results[many.name, found[-1].name].append(measure(found[-1], many, asked.seconds, walk))
+        names = [peer.name for peer in found]
+        table(results, names, [load.name for load in (*LOADS, many)])
+
+
+if __name__ == "__main__":
+    main()

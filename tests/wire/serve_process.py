@@ -1,0 +1,153 @@
+"""`bff` as a process of its own: its output is read line by line, so that nothing has to sleep."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.canary import RECORDER
+from tests.parts.config import config_text
+
+PATIENCE = 30.0  # seconds until something that must come is given up
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bff", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    RECORDER.told(done.stdout + done.stderr, "process")
+    return done
+
+
+@dataclass
+class Process:
+    """A `bff serve` or `bff dev` that is running."""
+
+    popen: subprocess.Popen[str]
+    output: list[str] = field(default_factory=list)
+    fresh: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
+
+    def read(self) -> None:
+        assert self.popen.stdout is not None
+        for line in self.popen.stdout:
+            RECORDER.told(line, "process")
+            self.output.append(line)
+            self.fresh.put(line)
+        self.fresh.put(None)
+
+    def line(self, wanted: Callable[[str], bool]) -> str:
+        """The next line of output that is wanted."""
+        while (line := self.fresh.get(timeout=PATIENCE)) is not None:
+            if wanted(line):
+                return line
+        raise AssertionError(f"ended without that line: {self.output}")
+
+    def event(self, name: str, **fields: object) -> dict[str, Any]:
+        """The next line of the log about that, with those fields."""
+
+        def wanted(line: str) -> bool:
+            if not line.startswith("{"):
+                return False
+            told = json.loads(line)
+            return told["event"] == name and fields.items() <= told.items()
+
+        found: dict[str, Any] = json.loads(self.line(wanted))
+        return found
+
+    def signal(self, number: signal.Signals) -> None:
+        self.popen.send_signal(number)
+
+    def ended(self) -> int:
+        return self.popen.wait(timeout=PATIENCE)
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[Process]:
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "bff", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    process = Process(popen)
+    reading = threading.Thread(target=process.read, daemon=True)
+    reading.start()
+    try:
+        yield process
+    finally:
+        popen.kill()
+        popen.wait()
+        reading.join()
+        assert popen.stdout is not None
+        popen.stdout.close()
+
+
+@dataclass
+class Served:
+    """A `bff serve` that listens, and its operations address."""
+
+    process: Process
+    public: str
+    operations: str
+    http: httpx.Client
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.http.get(self.public + path, headers={"host": "app.example.com"}, **more)
+
+    def health(self) -> dict[str, Any]:
+        document: dict[str, Any] = self.http.get(self.operations + "/ready").json()
+        return document
+
+    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Ask for the health until it is as wanted. Each report of a worker may change it."""
+        for _ in range(int(PATIENCE / 0.05)):
+            health = self.health()
+            if wanted(health):
+                return health
+            threading.Event().wait(0.05)
+        raise AssertionError(f"never: {self.health()}")
+
+    def ready(self) -> dict[str, Any]:
+        return self.until(lambda health: bool(health["ready"]))
+
+
+@contextlib.contextmanager
+def served(
+    folder: Path,
+    *,
+    workers: int = 1,
+    drain_delay: str = "0s",
+    stop_deadline: str = "10s",
+    **parts: str,
+) -> Iterator[Served]:
+    """`bff serve` on free ports, with the configuration of the tests."""
+    more = f"""
+[operate]
+listen = "127.0.0.1:0"
+drain_delay = "{drain_delay}"
+stop_deadline = "{stop_deadline}"
+{parts.pop("more", "")}
+"""
+    file = folder / "bff.toml"
+    file.write_text(config_text(**{"api": "http://127.0.0.1:9", **parts, "more": more}))
+    arguments = ("serve", "--config", str(file), "--port", "0", "--workers", str(workers))
+    with running(*arguments) as process, httpx.Client(trust_env=False, timeout=PATIENCE) as http:
+        public = process.event("started")["address"]
+        operations = process.event("started", endpoint="operations")["address"]
+        yield Served(process, public, operations, http)
