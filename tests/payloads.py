@@ -17,7 +17,8 @@ OPEN_REDIRECTS: Final[tuple[str, ...]] = (
     # schemes
     "https://evil.example", "http://evil.example", "HTTPS://evil.example", "https:evil.example",
     "https:/evil.example", "https:\\\\evil.example", "https:///evil.example", "ftp://evil.example",
-    "javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\tscript:alert(1)", "\x01javascript:alert(1)",
+    "javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\tscript:alert(1)",
+    "\x01javascript:alert(1)",
     "javascript://app.example.com/%0aalert(1)", "data:text/html,<script>alert(1)</script>",
     "vbscript:msgbox(1)", "blob:https://evil.example/1", "file:///etc/passwd", "about:blank",
     "view-source:https://evil.example", "mailto:a@evil.example", "ws://evil.example", "x:y",
@@ -43,7 +44,8 @@ OPEN_REDIRECTS: Final[tuple[str, ...]] = (
     "\u3002evil.example", "\uff3c\uff3cevil.example", "\u2044\u2044evil.example",
     # no path at all
     "", " ", " /", "evil.example", "evil.example/", "?next=/", "#", "#/", ".", "..", "./", "../",
-    "*", "@evil.example", ":", ":443", ";//evil.example", "0;url=//evil.example", "%2f", "%2f%2fevil",
+    "*", "@evil.example", ":", ":443", ";//evil.example", "0;url=//evil.example", "%2f",
+    "%2f%2fevil",
     # control characters
     "/a\x00b", "/a\x1fb", "/a\x7fb", "/a\x80b", "/a\x85b", "/a\x9fb", "/a\nb", "/a\rb", "/a\tb",
 )  # fmt: skip

@@ -65,7 +65,7 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9." + base64.urlsafe_b64encode(
 ).decode().rstrip("=")
 JWT = f"{TOKEN}.{random.token_urlsafe(256)}"
 OPAQUE = random.token_urlsafe(32)
-SECRET = "a s3cret with : % + & \" <and> more"
+SECRET = 'a s3cret with : % + & " <and> more'
 PLANTED = {"access_tokens": [JWT], "codes": [OPAQUE], "client_secrets": [SECRET]}
 KINDS = {JWT: "access_tokens", OPAQUE: "codes", SECRET: "client_secrets"}
 
@@ -107,7 +107,9 @@ def test_the_search_finds_what_was_planted(
     assert value not in repr(leak)
 
 
-@pytest.mark.parametrize("disguise", [bytes, lambda octets: octets.hex().encode(), base64.b64encode])
+@pytest.mark.parametrize(
+    "disguise", [bytes, lambda octets: octets.hex().encode(), base64.b64encode]
+)
 def test_the_search_finds_the_octets_behind_a_random_text(
     disguise: Callable[[bytes], bytes],
 ) -> None:
@@ -135,24 +137,41 @@ COOKIE = f"__Host-Http-bff=00000000.{OPAQUE}.{OPAQUE}; Path=/"
 @pytest.mark.parametrize(
     ("kind", "record", "leaks"),
     [
-        pytest.param("session_ids", _answer("GET /bff/callback", "set-cookie", COOKIE), 0, id="its cookie"),
-        pytest.param("session_ids", _answer("GET /bff/login", "set-cookie", COOKIE), 1, id="elsewhere"),
-        pytest.param("session_ids", _answer("GET /api/x", "set-cookie", COOKIE), 1, id="at the API"),
+        pytest.param(
+            "session_ids", _answer("GET /bff/callback", "set-cookie", COOKIE), 0, id="its cookie"
+        ),
+        pytest.param(
+            "session_ids", _answer("GET /bff/login", "set-cookie", COOKIE), 1, id="elsewhere"
+        ),
+        pytest.param(
+            "session_ids", _answer("GET /api/x", "set-cookie", COOKIE), 1, id="at the API"
+        ),
         pytest.param(
             "session_ids",
             _answer("GET /bff/callback", "set-cookie", f"other={OPAQUE}"),
             1,
             id="another cookie",
         ),
-        pytest.param("session_ids", _answer("GET /bff/callback", "x-id", OPAQUE), 1, id="another field"),
         pytest.param(
-            "session_ids", _answer("GET /bff/callback", "set-cookie", COOKIE, OPAQUE), 1, id="the body"
+            "session_ids", _answer("GET /bff/callback", "x-id", OPAQUE), 1, id="another field"
         ),
         pytest.param(
-            "refresh_tokens", _answer("GET /bff/callback", "set-cookie", COOKIE), 1, id="another kind"
+            "session_ids",
+            _answer("GET /bff/callback", "set-cookie", COOKIE, OPAQUE),
+            1,
+            id="the body",
         ),
         pytest.param(
-            "id_tokens", _answer("GET /bff/logout/provider", "location", f"/?h={JWT}"), 0, id="the hint"
+            "refresh_tokens",
+            _answer("GET /bff/callback", "set-cookie", COOKIE),
+            1,
+            id="another kind",
+        ),
+        pytest.param(
+            "id_tokens",
+            _answer("GET /bff/logout/provider", "location", f"/?h={JWT}"),
+            0,
+            id="the hint",
         ),
         pytest.param(
             "access_tokens",
@@ -160,14 +179,27 @@ COOKIE = f"__Host-Http-bff=00000000.{OPAQUE}.{OPAQUE}; Path=/"
             1,
             id="another token as the hint",
         ),
-        pytest.param("id_tokens", _answer("GET /bff/login", "location", JWT), 1, id="another Location"),
         pytest.param(
-            "id_tokens", _answer("POST /bff/logout", "x", "y", JWT), 1, id="the answer to a sign-out"
+            "id_tokens", _answer("GET /bff/login", "location", JWT), 1, id="another Location"
         ),
-        pytest.param("states", _answer("GET /bff/login", "location", f"/?s={OPAQUE}"), 0, id="a state"),
-        pytest.param("states", _answer("GET /bff/callback", "location", OPAQUE), 1, id="a state back"),
-        pytest.param("states", Record("log", "log", bytearray(OPAQUE.encode())), 1, id="a state told"),
-        pytest.param("code_verifiers", _answer("GET /bff/login", "location", OPAQUE), 1, id="a verifier"),
+        pytest.param(
+            "id_tokens",
+            _answer("POST /bff/logout", "x", "y", JWT),
+            1,
+            id="the answer to a sign-out",
+        ),
+        pytest.param(
+            "states", _answer("GET /bff/login", "location", f"/?s={OPAQUE}"), 0, id="a state"
+        ),
+        pytest.param(
+            "states", _answer("GET /bff/callback", "location", OPAQUE), 1, id="a state back"
+        ),
+        pytest.param(
+            "states", Record("log", "log", bytearray(OPAQUE.encode())), 1, id="a state told"
+        ),
+        pytest.param(
+            "code_verifiers", _answer("GET /bff/login", "location", OPAQUE), 1, id="a verifier"
+        ),
     ],
 )
 def test_each_exception_is_for_its_own_kind_in_its_own_place(

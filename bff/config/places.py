@@ -18,10 +18,17 @@ def places(text: str) -> dict[str, int]:
     for number, line in enumerate(text.splitlines(), 1):
         if head := _TABLE.match(line):
             table = _numbered(_bare(head[2]), head[1] == "[[", counts)
-            found.setdefault(table, number)
+            _note(table, number, found)
         elif key := _KEY.match(line):
-            found.setdefault(f"{table}.{_bare(key[1])}".lstrip("."), number)
+            _note(f"{table}.{_bare(key[1])}".lstrip("."), number, found)
     return found
+
+
+def _note(name: str, number: int, found: dict[str, int]) -> None:
+    """The first line that names a key is its place, and that of the tables around it."""
+    while name:
+        found.setdefault(name, number)
+        name = name.rpartition(".")[0]
 
 
 def place(key: str, known: dict[str, int]) -> int:

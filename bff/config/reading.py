@@ -96,7 +96,11 @@ def _field(section: type[Section], name: str, key: str, raw: object, reading: Re
             raw, context={"dev": reading.values["dev"]}
         )
     except ValidationError as error:
-        for each in error.errors(include_url=False, include_input=False):
+        errors = error.errors(include_url=False, include_input=False)
+        inner = any(each["loc"] for each in errors)
+        for each in errors:
+            if inner and each["type"] == "too_short":
+                continue  # pydantic counts only the entries that are right
             parts = [str(part) for part in each["loc"] if not _is_branch(part)]
             timed = isinstance(raw, str)
             reading.add(".".join((key, *parts)), *_wrong(each["type"], each, timed=timed))

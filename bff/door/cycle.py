@@ -46,6 +46,7 @@ class Cycle:
         self.waiting_for_100_continue = False
         self.body = bytearray()
         self.more_body = True
+        self._body_given = False
         self._head = b""  # not written yet
         self._chunked = False
         self._left: int | None = None  # octets of the body still to come, where it has a length
@@ -78,15 +79,21 @@ class Cycle:
         if self.waiting_for_100_continue and not self._door.transport.is_closing():
             self.waiting_for_100_continue = False
             self._door.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not self.disconnected and not self.response_complete:
-            if self.more_body and not self.body:
-                self._door.flow.resume_reading()
-                await self.message_event.wait()
+        while not self._has_news():
+            self._door.flow.resume_reading()
             self.message_event.clear()
+            await self.message_event.wait()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         body, self.body = bytes(self.body), bytearray()
+        self._body_given = not self.more_body
         return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    def _has_news(self) -> bool:
+        """Whether there is something to receive; after the whole body only the end is left."""
+        if self.disconnected or self.response_complete:
+            return True
+        return not self._body_given and (bool(self.body) or not self.more_body)
 
     async def send(self, message: Message) -> None:
         """The next part of the answer (ASGI)."""

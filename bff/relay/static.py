@@ -6,6 +6,7 @@ Starlette reads and serves; which file it may be, and what the answer carries, i
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import unquote
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -50,7 +51,8 @@ class Files:
         await response(scope, receive, send)
 
     def _find(self, request: BrowserRequest, scope: Scope) -> Response:
-        path = request.path.decode("ascii")[len(self.prefix) :].lstrip("/")
+        # Decoding brings no separator and no dot segment: the route table has refused those.
+        path = unquote(request.path.decode("ascii")[len(self.prefix) :]).lstrip("/")
         hidden = any(part.startswith(".") for part in path.split("/"))
         found = None if hidden else self._lookup(path or SHELL, scope)
         if found is None and request.is_navigation:

@@ -39,56 +39,51 @@ def fetched(page: Page, url: str, init: str = "{}") -> str:
 @pytest.mark.rule("X-04")
 @pytest.mark.rule("X-08")
 @pytest.mark.parametrize(
-    ("method", "path", "init", "sees"),
+    ("method", "path", "init"),
     [
         pytest.param(
             "POST",
             "/bff/logout",
             "{method: 'POST', mode: 'no-cors', credentials: 'include'}",
-            "opaque 0",
             id="a simple POST to sign out",
         ),
         pytest.param(
             "OPTIONS",
             "/bff/logout",
             "{method: 'POST', credentials: 'include', headers: {'X-CSRF': '1'}}",
-            "TypeError",
             id="a POST with our header asks first and is told no",
         ),
         pytest.param(
             "GET",
             "/api/tasks",
             "{mode: 'no-cors', credentials: 'include'}",
-            "opaque 0",
             id="reading the API",
         ),
         pytest.param(
             "POST",
             "/api/tasks",
             "{method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}'}",
-            "opaque 0",
             id="a simple POST to the API",
         ),
         pytest.param(
             "GET",
             "/bff/session",
             "{credentials: 'include'}",
-            "TypeError",
             id="asking who is signed in",
         ),
     ],
 )
 def test_a_script_of_another_site_is_refused(
-    evil: Page, page: Page, bff_dev: Demo, tap: Tap, method: str, path: str, init: str, sees: str
+    evil: Page, page: Page, bff_dev: Demo, tap: Tap, method: str, path: str, init: str
 ) -> None:
     before = len(tap.exchanges)
-    assert fetched(evil, f"{bff_dev.origin}{path}", init) == sees
+    assert fetched(evil, f"{bff_dev.origin}{path}", init) == "TypeError"
     refused = tap.wait_for(
         lambda each: (each.method, each.path, site(each)) == (method, path, "cross-site"),
         after=before,
     )
     assert refused.status == 403
-    assert "cookie" not in refused.headers
+    assert not carries_session(refused)
     assert refused.set_cookies == []
     assert not any(name.startswith("access-control-") for name, _ in refused.answer)
     still_signed_in(page)
@@ -96,6 +91,10 @@ def test_a_script_of_another_site_is_refused(
 
 def site(exchange: Exchange) -> str:
     return exchange.headers.get("sec-fetch-site", "")
+
+
+def carries_session(exchange: Exchange) -> bool:
+    return any(pair.startswith("bff=") for pair in exchange.headers.get("cookie", "").split("; "))
 
 
 POST_A_FORM = """action => {
@@ -170,7 +169,7 @@ def test_a_link_of_another_site_to_the_app_finds_the_person_signed_in(
     expect(evil.get_by_test_id("signed-in")).to_be_visible()
     first = tap.exchanges[before:]
     document = next(each for each in first if site(each) == "cross-site")
-    assert (document.path, "cookie" in document.headers) == ("/", False)
+    assert (document.path, carries_session(document)) == ("/", False)
 
 
 @pytest.mark.rule("L-10")

@@ -72,7 +72,9 @@ def report(listed: Iterable[Row], found: Mapping[str, Finding]) -> list[str]:
         lines += ["", f"{area}: {proven} of {len(its)} proven"]
         for row in its:
             finding = found.get(row.id, Finding())
-            said = "proven    " if finding.proven else "FAILED    " if finding.failed else "not proven"
+            said = (
+                "proven    " if finding.proven else "FAILED    " if finding.failed else "not proven"
+            )
             count = f"{finding.passed:4} tests" if finding.tests else "          "
             lines.append(f"  {row.id:5} {row.level:7} {said} {count}  {row.about}")
     return lines

@@ -118,6 +118,7 @@ class Browser:
 def browsing(site: Site) -> Iterator[Browser]:
     with client() as http:
         yield Browser(site, http)
+    site.settle()
 
 
 def cookie_attributes(line: str) -> SimpleCookie:

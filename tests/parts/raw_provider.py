@@ -65,8 +65,12 @@ class RawProvider:
 
     def _id_token(self, form: dict[str, str]) -> str:
         claims: dict[str, Any] = {
-            **{"iss": self.url, "sub": "ada", "aud": "spa", "name": "Ada"},
-            **{"iat": self.now, "exp": self.now + 300},
+            "iss": self.url,
+            "sub": "ada",
+            "aud": "spa",
+            "name": "Ada",
+            "iat": self.now,
+            "exp": self.now + 300,
         }
         if form["grant_type"] == "authorization_code":
             claims["nonce"] = self.nonce

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -92,6 +92,17 @@ class Site:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the site's own loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)
+
+    def settle(self, seconds: float = 0.5) -> None:
+        """Wait for what goes on behind the answers, so that no test hears of one before it."""
+        background = self.application.site.background
+        work = background._tasks - background._endless
+        if work:
+            self.run(_wait(work, seconds))
+
+
+async def _wait(work: Collection[asyncio.Task[Any]], seconds: float) -> None:
+    await asyncio.wait(work, timeout=seconds)
 
 
 @contextlib.contextmanager

@@ -40,7 +40,9 @@ def read(value: str, jar: Cookies = OURS) -> str:
 
 
 TOKEN = st.text(st.sampled_from("abcXYZ019-_.!~*"), min_size=1, max_size=12)
-VALUE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=";"), max_size=20)
+VALUE = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=";"), max_size=20
+)
 
 
 @given(given_pairs=st.lists(st.tuples(TOKEN, VALUE), max_size=8))
@@ -136,7 +138,9 @@ def test_a_cookie_of_another_origin_is_forged() -> None:
 
 @pytest.mark.rule("S-05")
 @pytest.mark.rule("E-08")
-@pytest.mark.parametrize(("header", "why"), [(f"{NAME}={GOOD}; {NAME}={GOOD}", "twice"), (f"{NAME}=x", "forged")])
+@pytest.mark.parametrize(
+    ("header", "why"), [(f"{NAME}={GOOD}; {NAME}={GOOD}", "twice"), (f"{NAME}=x", "forged")]
+)
 def test_a_forged_or_doubled_cookie_is_audited_without_its_value(header: str, why: str) -> None:
     with capture_logs() as lines, pytest.raises(Refused):
         OURS.read_session(a_request("GET", ("cookie", header)))
@@ -155,10 +159,16 @@ def test_no_cookie_is_no_news() -> None:
 @pytest.mark.rule("S-01")
 @pytest.mark.rule("S-02")
 @pytest.mark.rule("S-03")
-@pytest.mark.parametrize(("origin", "secure"), [("https://a.example", True), ("http://localhost:1", False)])
+@pytest.mark.parametrize(
+    ("origin", "secure"), [("https://a.example", True), ("http://localhost:1", False)]
+)
 def test_every_line_says_all_its_attributes(origin: str, secure: bool) -> None:
     jar = cookies(origin)
-    for line in (jar.session("x"), jar.no_session(), jar.line("n", "v", same_site="Lax", max_age=5)):
+    for line in (
+        jar.session("x"),
+        jar.no_session(),
+        jar.line("n", "v", same_site="Lax", max_age=5),
+    ):
         _, *attributes = line[1].decode().split("; ")
         assert {"Path=/", "HttpOnly"} <= set(attributes)
         assert ("Secure" in attributes) == secure

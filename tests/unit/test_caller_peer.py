@@ -16,8 +16,12 @@ TRUSTED: list[Network] = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_netwo
     ("peer", "forwarded", "address"),
     [
         pytest.param("10.0.0.1", "198.51.100.7", "198.51.100.7", id="one trusted proxy"),
-        pytest.param("10.0.0.1", "1.1.1.1, 198.51.100.7", "198.51.100.7", id="a forged entry before"),
-        pytest.param("10.0.0.1", "198.51.100.7, 10.0.0.2", "198.51.100.7", id="two trusted proxies"),
+        pytest.param(
+            "10.0.0.1", "1.1.1.1, 198.51.100.7", "198.51.100.7", id="a forged entry before"
+        ),
+        pytest.param(
+            "10.0.0.1", "198.51.100.7, 10.0.0.2", "198.51.100.7", id="two trusted proxies"
+        ),
         pytest.param("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3", id="all trusted"),
         pytest.param("10.0.0.1", None, "10.0.0.1", id="nothing said"),
         pytest.param("198.51.100.9", "1.1.1.1", "198.51.100.9", id="an untrusted peer"),

@@ -1,6 +1,7 @@
 """The proof that our own page is asking, over the whole product of what may be asked (rows X)."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,15 @@ from tests.parts.requests import a_request
 ORIGIN = Origin("https://app.example.com")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 SITES = (None, "same-origin", "same-site", "cross-site", "none", "nonsense", "")
-ORIGINS = (None, ORIGIN, "null", "https://evil.example", "http://app.example.com", f"{ORIGIN}:443", "")
+ORIGINS = (
+    None,
+    ORIGIN,
+    "null",
+    "https://evil.example",
+    "http://app.example.com",
+    f"{ORIGIN}:443",
+    "",
+)
 HEADERS = (None, "1", "0", "")
 REFERERS = (None, f"{ORIGIN}/page", "https://evil.example/", "https://[")
 MODES = ((None, None), ("navigate", "document"), ("navigate", "iframe"), ("cors", "empty"))
@@ -41,15 +50,23 @@ def verdict(request: BrowserRequest, *, navigation: bool) -> str | None:
 
 # Read from the rows, in their own order: the first line that fits decides.
 # what the browser says of the asker; contradicting values refuse whatever else is there
-RULES = (
+Row = dict[str, object]
+Rules = tuple[tuple[str, str | None, Callable[[Row], object]], ...]
+RULES: Rules = (
     ("X-04", "cross_site", lambda r: r["site"] in ("same-site", "cross-site")),
-    ("X-07", "cross_site", lambda r: r["origin"] is not None and r["origin"] != "https://app.example.com"),
+    (
+        "X-07",
+        "cross_site",
+        lambda r: r["origin"] is not None and r["origin"] != "https://app.example.com",
+    ),
     (
         "X-05",
         None,
-        lambda r: r["navigation"]
-        and (r["method"], r["mode"], r["dest"]) == ("GET", "navigate", "document")
-        and r["site"] in ("none", "same-origin"),
+        lambda r: (
+            r["navigation"]
+            and (r["method"], r["mode"], r["dest"]) == ("GET", "navigate", "document")
+            and r["site"] in ("none", "same-origin")
+        ),
     ),
     ("X-05", "not_same_origin", lambda r: r["site"] == "none"),
     ("X-03", None, lambda r: r["method"] in ("GET", "HEAD") and r["site"] == "same-origin"),
@@ -74,9 +91,15 @@ def test_every_combination_is_judged_as_the_rows_say() -> None:
     whole = itertools.product(METHODS, SITES, ORIGINS, HEADERS, REFERERS, MODES, (False, True))
     for method, site, origin, csrf, referer, (mode, dest), navigation in whole:
         said = site if site in ("same-origin", "same-site", "cross-site", "none") else None
-        row = {
-            **{"method": method, "site": said, "origin": origin, "csrf": csrf, "mode": mode},
-            **{"dest": dest, "navigation": navigation, "referer": referer},
+        row: Row = {
+            "method": method,
+            "site": said,
+            "origin": origin,
+            "csrf": csrf,
+            "mode": mode,
+            "dest": dest,
+            "navigation": navigation,
+            "referer": referer,
         }
         number = next(n for n, (_, _, fits) in enumerate(RULES) if fits(row))
         used.add(number)
@@ -108,7 +131,7 @@ def test_a_preflight_is_refused_whatever_else_it_carries(navigation: bool) -> No
         assert verdict(request, navigation=navigation) == "cross_site"
 
 
-FORM_RULES = (
+FORM_RULES: tuple[tuple[str | None, Callable[[Row], object]], ...] = (
     ("cross_site", lambda r: r["site"] in ("same-site", "cross-site")),
     ("cross_site", lambda r: r["origin"] not in (None, "null", "https://app.example.com")),
     (None, lambda r: r["site"] == "same-origin"),
@@ -124,7 +147,7 @@ def test_every_form_is_judged_as_the_row_says() -> None:
     used = set()
     for site, origin, csrf, referer in itertools.product(SITES, ORIGINS, HEADERS, REFERERS):
         said = site if site in ("same-origin", "same-site", "cross-site", "none") else None
-        row = {"site": said, "origin": origin}
+        row: Row = {"site": said, "origin": origin}
         number = next(n for n, (_, fits) in enumerate(FORM_RULES) if fits(row))
         used.add(number)
         request = asked("POST", sec_fetch_site=site, origin=origin, x_csrf=csrf, referer=referer)

@@ -95,7 +95,8 @@ def test_beyond_five_the_oldest_go(open_ones: int) -> None:
 
 @pytest.mark.rule("L-17")
 @pytest.mark.parametrize(
-    ("ages", "loops"), [((), False), ((1,), False), ((1, 2), False), ((1, 2, 3), True), ((1, 2, 61), False)]
+    ("ages", "loops"),
+    [((), False), ((1,), False), ((1, 2), False), ((1, 2, 3), True), ((1, 2, 61), False)],
 )
 def test_three_logins_within_a_minute_are_a_loop(ages: tuple[int, ...], loops: bool) -> None:
     now, carried = 1000.0, a_request()

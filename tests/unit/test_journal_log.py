@@ -21,7 +21,17 @@ def test_a_field_that_nobody_named_is_left_out(told: Told) -> None:
 @pytest.mark.rule("E-06")
 @pytest.mark.parametrize(
     "name",
-    ["token", "access_token", "code_verifier", "state", "nonce", "cookie", "query", "headers", "body"],
+    [
+        "token",
+        "access_token",
+        "code_verifier",
+        "state",
+        "nonce",
+        "cookie",
+        "query",
+        "headers",
+        "body",
+    ],
 )
 def test_no_field_for_a_secret_is_known(name: str) -> None:
     assert name not in FIELDS
@@ -70,5 +80,3 @@ def test_a_tag_depends_on_the_key_and_on_where_its_parts_end(parts: list[str]) -
     assert (tag(b"k" * 32, *parts) == tag(b"k" * 32, *joined)) == (parts == joined)
     assert tag(b"k" * 32, *parts) != tag(b"l" * 32, *parts)
     assert tag(b"k" * 32, *parts) == tag(b"k" * 32, *parts)
-
-

@@ -28,8 +28,8 @@ def test_a_key_is_used_only_through_hkdf_by_purpose_origin_and_salt(
     key = Key(kid="00000000", material=material)
     for purpose in ("cookie", "record"):
         info = f"bff/1/{purpose}/https://a.example".encode()
-        assert derive(key, purpose, "https://a.example") == hkdf(material, b"", info, 32)  # type: ignore[arg-type]
-        bound = derive_for(key, purpose, "https://a.example", salt)  # type: ignore[arg-type]
+        assert derive(key, purpose, "https://a.example") == hkdf(material, b"", info, 32)
+        bound = derive_for(key, purpose, "https://a.example", salt)
         assert bound == hkdf(material, salt, info, 32)
 
 

@@ -26,8 +26,13 @@ MARK = "marker-secret"
 def response(**more: object) -> TokenResponse:
     return TokenResponse(
         **{  # type: ignore[arg-type]
-            **{"access_token": "new-at", "token_type": "Bearer", "refresh_token": "new-rt"},
-            **{"id_token": None, "scope": None, "expires_in": 60.0, "refresh_expires_in": None},
+            "access_token": "new-at",
+            "token_type": "Bearer",
+            "refresh_token": "new-rt",
+            "id_token": None,
+            "scope": None,
+            "expires_in": 60.0,
+            "refresh_expires_in": None,
             **more,
         }
     )
@@ -36,8 +41,13 @@ def response(**more: object) -> TokenResponse:
 def tokens(**more: object) -> Tokens:
     return Tokens(
         **{  # type: ignore[arg-type]
-            **{"access_token": "at", "refresh_token": "rt", "id_token": "it", "scope": "openid"},
-            **{"issued_at": 0.0, "expires_at": 100.0, "refresh_expires_at": None},
+            "access_token": "at",
+            "refresh_token": "rt",
+            "id_token": "it",
+            "scope": "openid",
+            "issued_at": 0.0,
+            "expires_at": 100.0,
+            "refresh_expires_at": None,
             **more,
         }
     )
@@ -65,7 +75,11 @@ def test_a_life_that_was_not_said_is_the_configured_assumption_or_unknown(
     said: float | None, assumed: float | None, expires_at: float | None
 ) -> None:
     made = tokens_from(
-        response(expires_in=said), now=1000.0, asked_scope="a", id_token="", assume_expires_in=assumed
+        response(expires_in=said),
+        now=1000.0,
+        asked_scope="a",
+        id_token="",
+        assume_expires_in=assumed,
     )
     assert made.expires_at == expires_at
 
@@ -106,7 +120,13 @@ def test_the_old_refresh_token_stays_when_the_answer_brings_none(
 
 
 @pytest.mark.rule("R-02")
-@given(now=TIMES, life=st.floats(0, 1e5), at=st.text("abc", min_size=1), ahead=st.floats(0, 0.9), jitter=st.floats(0, 1))
+@given(
+    now=TIMES,
+    life=st.floats(0, 1e5),
+    at=st.text("abc", min_size=1),
+    ahead=st.floats(0, 0.9),
+    jitter=st.floats(0, 1),
+)
 def test_a_token_is_due_before_it_is_expired_and_never_after_a_whole_life(
     now: float, life: float, at: str, ahead: float, jitter: float
 ) -> None:
@@ -131,7 +151,9 @@ def test_without_a_refresh_token_nothing_is_due() -> None:
 
 
 @pytest.mark.rule("E-06")
-@pytest.mark.parametrize("kind", [record.Tokens, record.Identity, record.LoginTransaction, TokenResponse])
+@pytest.mark.parametrize(
+    "kind", [record.Tokens, record.Identity, record.LoginTransaction, TokenResponse]
+)
 def test_no_repr_shows_a_secret(kind: type[typing.Any]) -> None:
     secret = {
         *("access_token", "refresh_token", "id_token", "state", "nonce", "code_verifier"),

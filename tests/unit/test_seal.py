@@ -16,13 +16,19 @@ SEALER = Sealer(RING, "record", "https://a.example")
 
 JSONISH = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
 
 @pytest.mark.rule("T-02")
-@given(value=JSONISH, place=st.text(st.characters(codec="utf-8"), max_size=20), salt=st.binary(max_size=40))
+@given(
+    value=JSONISH,
+    place=st.text(st.characters(codec="utf-8"), max_size=20),
+    salt=st.binary(max_size=40),
+)
 def test_what_was_sealed_opens_again(value: object, place: str, salt: bytes) -> None:
     sealed = SEALER.seal(value, place=place, salt=salt)
     assert SEALER.open(sealed, object, place=place, salt=salt) == value
@@ -76,7 +82,9 @@ def test_it_opens_only_where_it_belongs(change: dict[str, object]) -> None:
         SEALER,
         **{name: value for name, value in change.items() if name in ("purpose", "origin")},  # type: ignore[arg-type]
     )
-    where = {"place": "p", "salt": b"s"} | {k: v for k, v in change.items() if k in ("place", "salt")}
+    where = {"place": "p", "salt": b"s"} | {
+        k: v for k, v in change.items() if k in ("place", "salt")
+    }
     with pytest.raises(SealBroken):
         sealer.open(sealed, str, **where)  # type: ignore[arg-type]
 
@@ -126,8 +134,20 @@ def test_no_two_parts_run_into_each_other() -> None:
 
 
 def test_every_purpose_has_a_key_of_its_own() -> None:
-    purposes: list[Purpose] = ["cookie", "login", "loop", "record", "index", "ticket", "revocation", "log"]
-    sealed = {purpose: Sealer(RING, purpose, "https://a.example").seal("v", place="p") for purpose in purposes}
+    purposes: list[Purpose] = [
+        "cookie",
+        "login",
+        "loop",
+        "record",
+        "index",
+        "ticket",
+        "revocation",
+        "log",
+    ]
+    sealed = {
+        purpose: Sealer(RING, purpose, "https://a.example").seal("v", place="p")
+        for purpose in purposes
+    }
     for mine in purposes:
         for theirs in set(purposes) - {mine}:
             with pytest.raises(SealBroken):

@@ -82,7 +82,7 @@ def test_only_get_brings_an_answer_back(browser: Browser, provider: Control, met
         site="cross-site",
         mode="navigate",
         dest="document",
-        **({"content": parts.query} if method == "POST" else {}),
+        content=parts.query if method == "POST" else None,
     )
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     assert provider.count("token") == 0
@@ -355,7 +355,9 @@ def test_an_answer_of_another_issuer_is_not_believed(
     browser: Browser, provider: Control, iss: str | None, kind: str
 ) -> None:
     issuer = provider.simulator.issuer
-    named = None if iss is None else iss.format(issuer=issuer, ISSUER=issuer.replace("http", "HTTP"))
+    named = (
+        None if iss is None else iss.format(issuer=issuer, ISSUER=issuer.replace("http", "HTTP"))
+    )
     back = changed(come_back(browser), iss=named)
     if kind == "error":
         back = changed(back, code=None, error="access_denied", error_description="believe me")
@@ -493,7 +495,12 @@ def test_a_person_who_says_no_is_told_that_the_sign_in_was_cancelled(browser: Br
     assert "cancelled" in answer.text
 
 
-SILENT = ("login_required", "consent_required", "interaction_required", "account_selection_required")
+SILENT = (
+    "login_required",
+    "consent_required",
+    "interaction_required",
+    "account_selection_required",
+)
 
 
 @pytest.mark.rule("C-07")
@@ -539,7 +546,9 @@ TOKEN_FAULTS = [
     pytest.param({"status": 301}, "provider_unavailable", id="a redirect"),
     pytest.param({"status": 204}, "provider_unavailable", id="204"),
     pytest.param({"status": 401, "error": "invalid_client"}, "provider_unavailable", id="client"),
-    pytest.param({"status": 400, "error": "invalid_client"}, "provider_unavailable", id="client 400"),
+    pytest.param(
+        {"status": 400, "error": "invalid_client"}, "provider_unavailable", id="client 400"
+    ),
     pytest.param({"status": 400, "error": "invalid_grant"}, "code_rejected", id="invalid_grant"),
     pytest.param({"status": 400, "error": "invalid_request"}, "provider_error", id="400"),
     pytest.param({"drop": True}, "provider_unavailable", id="dropped before"),

@@ -244,7 +244,9 @@ def test_a_request_id_from_outside_is_taken_only_from_a_trusted_proxy_and_if_pla
 ) -> None:
     with browsing(sites(more=PROXY)) as behind, browsing(sites()) as direct:
         headers = {"x-request-id": given}
-        assert (behind.fetch("GET", "/api/x", headers=headers).json()["request_id"] == given) == taken
+        assert (
+            behind.fetch("GET", "/api/x", headers=headers).json()["request_id"] == given
+        ) == taken
         ours = direct.fetch("GET", "/api/x", headers=headers).json()["request_id"]
         assert ours != given
         assert re.fullmatch(r"[0-9a-f]{16,20}", ours)

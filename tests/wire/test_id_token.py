@@ -160,7 +160,9 @@ def test_a_claim_that_is_not_for_pages_cannot_be_configured(claim: str) -> None:
 
 
 @pytest.mark.rule("I-15")
-def test_the_id_token_goes_to_no_upstream(browser: Browser, provider: Control, sites: Sites) -> None:
+def test_the_id_token_goes_to_no_upstream(
+    browser: Browser, provider: Control, sites: Sites
+) -> None:
     api = provider.simulator.api
     routes = f'[[routes]]\npath = "/open"\nupstream = "{api}"\nstrip = true\nauth = "optional"'
     with browsing(sites(routes=routes)) as browser:

@@ -123,7 +123,7 @@ def test_revocation_is_tried_again_only_where_that_can_help(
         provider.fault("revoke", **trouble)
         sign_out(browser)
         assert len(provider.entries("revoke", tries)) == tries
-        browser.site.run(browser.site.application.site.background.drain(0.2))
+        browser.site.settle()
         assert provider.count("revoke") == tries
 
 
@@ -133,7 +133,7 @@ def test_without_a_revocation_endpoint_nothing_is_tried(sites: Sites, provider: 
     with browsing(sites(more="# nowhere to revoke")) as browser:
         browser.sign_in()
         sign_out(browser)
-        browser.site.run(browser.site.application.site.background.drain(0.5))
+        browser.site.settle()
         assert provider.count("revoke") == 0
 
 
@@ -288,7 +288,9 @@ def test_the_way_is_open_to_this_browser_only(browser: Browser, cookie: str) -> 
     browser.sign_in()
     sign_out(browser)
     value = browser.cookies[TICKET].value
-    sent = cookie.format(name=TICKET, NAME=TICKET.upper(), value=value, other=secrets.token_urlsafe(32))
+    sent = cookie.format(
+        name=TICKET, NAME=TICKET.upper(), value=value, other=secrets.token_urlsafe(32)
+    )
     answer = follow(browser, headers={"cookie": sent} if sent else {"cookie": "a=b"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     browser.cookies[TICKET] = Cookie(value, "Strict", "")
@@ -336,9 +338,7 @@ def test_the_way_to_the_provider_changes_no_session(browser: Browser) -> None:
 
 @pytest.mark.rule("O-08")
 @pytest.mark.parametrize("outage", ["stopped", "hung"])
-def test_store_down_on_the_way_leads_home(
-    sites: Sites, redis: RedisProcess, outage: str
-) -> None:
+def test_store_down_on_the_way_leads_home(sites: Sites, redis: RedisProcess, outage: str) -> None:
     with browsing(sites(store="redis", session='store_deadline = "400ms"')) as browser:
         browser.sign_in()
         sign_out(browser)
@@ -396,7 +396,13 @@ def test_a_hint_beyond_4_kib_is_left_out(sites: Sites, provider: Control) -> Non
 @pytest.mark.parametrize(
     "return_to",
     [
-        *("https://evil.example/", "//evil.example", "/\\\\evil.example", "javascript:alert(1)", ""),
+        *(
+            "https://evil.example/",
+            "//evil.example",
+            "/\\\\evil.example",
+            "javascript:alert(1)",
+            "",
+        ),
         *("evil", "/bff", "/bff/login", "/a\\nb", "/\\t/evil.example"),
     ],
 )
@@ -425,11 +431,11 @@ def test_nothing_in_the_request_changes_the_place_after_logout(
 
 
 @pytest.mark.rule("O-10")
-def test_clear_site_data_is_sent_if_configured_and_never_for_cookies(
-    sites: Sites, provider: Control
-) -> None:
-    assert provider
-    with browsing(sites()) as plain, browsing(sites(more="[logout]\nclear_site_data = true")) as asked:
+def test_clear_site_data_is_sent_if_configured_and_never_for_cookies(sites: Sites) -> None:
+    with (
+        browsing(sites()) as plain,
+        browsing(sites(more="[logout]\nclear_site_data = true")) as asked,
+    ):
         plain.sign_in()
         assert "clear-site-data" not in sign_out(plain).headers
         asked.sign_in()

@@ -2,7 +2,6 @@
 
 import os
 import string
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,6 +19,8 @@ from tests.parts.control import Control
 from tests.parts.raw_provider import raw_provider
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
+
+pytestmark = pytest.mark.usefixtures("provider")
 
 for name in ("BFF_TEST_KEY_2", "BFF_TEST_KEY_3"):
     os.environ.setdefault(name, new_key())
@@ -39,16 +40,21 @@ def key_of(browser: Browser) -> str:
 
 
 @pytest.fixture
-def talkative() -> Iterator[tuple[Plan, list[str]]]:
+def talkative() -> tuple[Plan, list[str]]:
     """Somebody whose every claim is long enough to be found again."""
-    person = {
-        name: f"{name.replace('_', '-')}-canary-0123456789-abcdefghij"
-        for name in ("sub", "name", "given_name", "family_name", "email")
-    }
+    names = ("sub", "name", "given_name", "family_name", "email")
+    claims = [f"{name.replace('_', '-')}-canary-0123456789-abcdefghij" for name in names]
+    person = Account(
+        sub=claims[0],
+        name=claims[1],
+        given_name=claims[2],
+        family_name=claims[3],
+        email=claims[4],
+    )
     client = Client(
         client_id="spa", client_secret=SECRET, redirect_uris=(f"{SECURE}/bff/callback",)
     )
-    yield Plan(clients=(client,), accounts=(Account(**person),)), list(person.values())
+    return Plan(clients=(client,), accounts=(person,)), claims
 
 
 @pytest.mark.rule("T-02")
@@ -94,7 +100,9 @@ def test_no_key_outlives_the_lifetime_by_more_than_ten_minutes(
         provider.switch(access_token_seconds=0)
         browser.sign_in()
         after_login = lives()
-        assert len(after_login) >= 4  # the claim, the session, the index by person and provider session
+        assert (
+            len(after_login) >= 4
+        )  # the claim, the session, the index by person and provider session
         provider.switch(access_token_seconds=300)
         assert browser.fetch("GET", "/api/tasks").status_code == 200
         browser.sign_in("grace")
@@ -112,16 +120,20 @@ def edited(keys: object, key: str, **fields: bytes) -> None:
 
 @pytest.mark.rule("T-03")
 def test_a_record_that_was_edited_in_one_bit_does_not_open(
-    sites: Sites, provider: Control, redis: RedisProcess, told: Told
+    sites: Sites, redis: RedisProcess, told: Told
 ) -> None:
-    assert provider
     with browsing(sites(store="redis")) as browser, redis.client() as keys:
         browser.sign_in()
         key = key_of(browser)
         sealed = keys.hget(key, "s")
         assert sealed is not None
         # The format octet, the nonce, the text and the tag; a changed key id is another matter.
-        places = [0, *range(9, 40), *range(40, len(sealed), 61), *range(len(sealed) - 16, len(sealed))]
+        places = [
+            0,
+            *range(9, 40),
+            *range(40, len(sealed), 61),
+            *range(len(sealed) - 16, len(sealed)),
+        ]
         for place in places:
             bent = bytearray(sealed)
             bent[place] ^= 1 << place % 8
@@ -140,11 +152,8 @@ def test_a_record_that_was_edited_in_one_bit_does_not_open(
 
 
 @pytest.mark.rule("T-03")
-def test_a_record_moved_to_another_key_does_not_open(
-    sites: Sites, provider: Control, redis: RedisProcess
-) -> None:
+def test_a_record_moved_to_another_key_does_not_open(sites: Sites, redis: RedisProcess) -> None:
     """With Redis in hand, and yet nobody becomes somebody else."""
-    assert provider
     site = sites(store="redis")
     with browsing(site) as ada, browsing(site) as grace, redis.client() as keys:
         ada.sign_in("ada")
@@ -215,10 +224,9 @@ def test_a_rotation_of_the_keyring_signs_nobody_out(
 @pytest.mark.rule("T-04")
 @pytest.mark.rule("L-06")
 def test_a_login_that_began_before_the_rotation_ends_after_it(
-    sites: Sites, provider: Control, redis: RedisProcess
+    sites: Sites, redis: RedisProcess
 ) -> None:
     assert redis.process
-    assert provider
     accepted = 'accepted = [{ env = "BFF_TEST_KEY" }]'
     with (
         browsing(sites(store="redis")) as before,
@@ -233,10 +241,9 @@ def test_a_login_that_began_before_the_rotation_ends_after_it(
 @pytest.mark.rule("T-04")
 @pytest.mark.rule("S-06")
 def test_a_retired_key_ends_exactly_its_sessions_and_an_unknown_one_none(
-    sites: Sites, provider: Control, redis: RedisProcess
+    sites: Sites, redis: RedisProcess
 ) -> None:
     assert redis.process
-    assert provider
     retired = f'retired = ["{KIDS["BFF_TEST_KEY"]}"]'
     with (
         browsing(sites(store="redis")) as ada,
@@ -259,11 +266,8 @@ def test_a_retired_key_ends_exactly_its_sessions_and_an_unknown_one_none(
 
 @pytest.mark.rule("T-04")
 @pytest.mark.rule("S-04")
-def test_a_cookie_signed_with_a_key_of_ones_own_is_no_session(
-    sites: Sites, provider: Control
-) -> None:
+def test_a_cookie_signed_with_a_key_of_ones_own_is_no_session(sites: Sites) -> None:
     """The attacker knows the source, the origin and the key id, and has a key."""
-    assert provider
     with (
         browsing(sites()) as browser,
         browsing(sites(key="BFF_TEST_KEY_3")) as attacker,
@@ -277,8 +281,7 @@ def test_a_cookie_signed_with_a_key_of_ones_own_is_no_session(
 
 @pytest.mark.rule("T-03")
 @pytest.mark.rule("S-04")
-def test_a_cookie_of_one_origin_is_no_session_at_another(sites: Sites, provider: Control) -> None:
-    assert provider
+def test_a_cookie_of_one_origin_is_no_session_at_another(sites: Sites) -> None:
     with browsing(sites()) as here, browsing(sites(origin="http://localhost:8080")) as there:
         here.sign_in()
         there.sign_in()
@@ -289,7 +292,9 @@ def test_a_cookie_of_one_origin_is_no_session_at_another(sites: Sites, provider:
 @pytest.mark.rule("T-05")
 def test_no_secret_stands_in_the_file_or_shows_in_the_configuration() -> None:
     literal = "correct-horse-battery-staple-0123"
-    text = config_text(issuer="https://login.example.com", api="https://api.internal", store="redis://r")
+    text = config_text(
+        issuer="https://login.example.com", api="https://api.internal", store="redis://r"
+    )
     for good, bad in (
         ('client_secret = { env = "BFF_TEST_SECRET" }', f'client_secret = "{literal}"'),
         ('current = { env = "BFF_TEST_KEY" }', f'current = "{literal}"'),
@@ -317,7 +322,9 @@ OPAQUE = {
 
 @pytest.mark.rule("T-07")
 @pytest.mark.parametrize("token", OPAQUE.values(), ids=OPAQUE)
-def test_access_and_refresh_tokens_of_any_shape_work(store: str, redis_url: str, token: str) -> None:
+def test_access_and_refresh_tokens_of_any_shape_work(
+    store: str, redis_url: str, token: str
+) -> None:
     with raw_provider() as provider:
         provider.access_token = provider.refresh_token = token
         where = redis_url if store == "redis" else store
@@ -327,6 +334,6 @@ def test_access_and_refresh_tokens_of_any_shape_work(store: str, redis_url: str,
             assert browser.callback(provider.callback(browser.to_provider())).status_code == 200
             assert browser.fetch("GET", "/api/x").status_code == 200
             assert browser.fetch("POST", "/bff/logout").status_code == 200
-            site.run(site.application.site.background.drain(5))
+            site.settle(5)
         assert provider.bearers == [token]
         assert provider.forms["/revoke"] == [{"token": token, "token_type_hint": "refresh_token"}]

@@ -1,0 +1,396 @@
+"""Every fault of a file, all at once, each with its key, its line and the mend."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bff.config.checks import check
+from bff.config.load import ConfigFaults, load, parse
+from bff.config.reading import read
+from bff.keys import new_key
+from tests.parts.config import config_text
+from tests.wire.test_serve_tls import write_pair
+
+KEY = new_key()
+GOOD = {"issuer": "https://login.example.com", "api": "https://api.internal"}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BFF_TEST_OTHER_KEY", KEY)
+    monkeypatch.setenv("BFF_TEST_EMPTY", "")
+
+
+def _text(**parts: str) -> str:
+    return config_text(**{**GOOD, "store": "redis://127.0.0.1/0", **parts})
+
+
+def _faults(text: str, *, dev: bool = False) -> list[str]:
+    try:
+        parse(text, dev=dev)
+    except ConfigFaults as faults:
+        return [each.text() for each in faults.faults]
+    return []
+
+
+def _line(text: str, beginning: str) -> int:
+    """The number of the last line that begins so."""
+    lines = text.splitlines()
+    return max(n for n, line in enumerate(lines, 1) if line.startswith(beginning))
+
+
+def test_the_configuration_of_the_tests_has_no_fault() -> None:
+    assert _faults(_text()) == []
+
+
+# (what is written, how its line begins, the fault but for the line)
+FAULTS: list[tuple[dict[str, str], str, str]] = [
+    # origin
+    ({"origin": "http://app.example.com"}, "origin",
+     "origin is http and not loopback; use https: cookies and tokens travel there"),
+    ({"origin": "https://app.example.com/spa"}, "origin",
+     'origin is no origin; write scheme and host only, as "https://app.example.com"'),
+    ({"origin": "https://me@app.example.com"}, "origin",
+     'origin is no origin; write scheme and host only, as "https://app.example.com"'),
+    ({"origin": "https://app.exa mple.com"}, "origin",
+     'origin is no origin; write scheme and host only, as "https://app.example.com"'),
+    ({"origin": "https://app.example.com:0"}, "origin",
+     'origin is no origin; write scheme and host only, as "https://app.example.com"'),
+    # provider
+    ({"issuer": "http://login.example.com"}, "issuer",
+     "provider.issuer is http and not loopback; use https: secrets and tokens travel there"),
+    ({"issuer": "https://login.example.com/?x"}, "issuer",
+     "provider.issuer holds more than a host and a path; leave out user, query and fragment"),
+    ({"issuer": "ldap://login.example.com"}, "issuer",
+     'provider.issuer is no http(s) URL; write one, as "https://login.example.com"'),
+    ({"provider": 'client_authentication = "none"'}, "client_authentication",
+     'provider.client_authentication is "none": a public client;'
+     ' use "client_secret_basic" and set client_secret'),
+    ({"provider": 'client_authentication = "mtls"'}, "client_authentication",
+     "provider.client_authentication is not a choice;"
+     " write 'client_secret_basic', 'client_secret_post' or 'none'"),
+    ({"provider": 'algorithms = ["none"]'}, "algorithms",
+     "provider.algorithms.0 is not a choice; write 'RS256', 'RS384', 'RS512', 'PS256', 'PS384',"
+     " 'PS512', 'ES256', 'ES384', 'ES512' or 'EdDSA'"),
+    ({"provider": "algorithms = []"}, "algorithms",
+     "provider.algorithms is empty; add at least 1"),
+    ({"provider": 'parameters = { state = "x" }'}, "parameters",
+     "provider.parameters sets state, which the flow itself sets; remove state"),
+    ({"provider": 'clock_skew = "2m"'}, "clock_skew",
+     "provider.clock_skew is too large; write 60s or less"),
+    ({"provider": "connections = 1"}, "connections",
+     "provider.connections is too small; write 2 or more"),
+    ({"provider": 'connections = "9"'}, "connections",
+     "provider.connections is no whole number; write a number without quotes"),
+    ({"provider": 'userinfo = "yes"'}, "userinfo",
+     "provider.userinfo is neither true nor false; write true or false"),
+    ({"provider": 'ca_file = "/nowhere.pem"'}, "ca_file",
+     "provider.ca_file is no file; create it, or name another"),
+    ({"provider": f'ca_file = "{__file__}"'}, "ca_file",
+     "provider.ca_file holds no certificates; name a PEM file of CA certificates"),
+    ({"provider": "trusted_audiences = [1]"}, "trusted_audiences",
+     "provider.trusted_audiences.0 is no text; write it in quotes"),
+    # session
+    ({"store": "memory:"}, "store",
+     "session.store is memory: each worker would have its own, and sessions die with it;"
+     ' use "redis://host:6379/0"; memory: is for `bff dev`'),
+    ({"store": "redis+sentinel://a,b/name"}, "store",
+     "session.store redis+sentinel is not supported yet; use redis:// or rediss:// for now"),
+    ({"store": "redis+cluster://a"}, "store",
+     "session.store redis+cluster is not supported yet; use redis:// or rediss:// for now"),
+    ({"store": "postgres://a"}, "store",
+     'session.store is no store; write "redis://host:6379/0" or rediss://'),
+    ({"store": "rediss://a/0?ssl_cert_reqs=none"}, "store",
+     'session.store is no store; write "redis://host:6379/0" or rediss://'),
+    ({"store": "redis://a/zero"}, "store",
+     'session.store is no store; write "redis://host:6379/0" or rediss://'),
+    ({"store": "redis://:password@a/0"}, "store",
+     "session.store is a secret written into the file;"
+     ' name the place instead: { env = "NAME" } or { file = "/path" }'),
+    ({"session": "idle = 1800"}, "idle",
+     'session.idle is no duration; write a number with a unit, as "30s", "10m" or "12h"'),
+    ({"session": "idle = 1800.0"}, "idle",
+     'session.idle is no duration; write a number with a unit, as "30s", "10m" or "12h"'),
+    ({"session": 'idle = "1d"'}, "idle",
+     "session.idle is longer than session.lifetime; make it shorter"),
+    ({"session": 'prefix = "a:b"'}, "prefix",
+     "session.prefix holds what it may not; it must match ^[A-Za-z0-9_.-]{1,40}$"),
+    # refresh, logout
+    ({"more": "[refresh]\nahead = 0.95"}, "ahead",
+     "refresh.ahead is too large; write 0.9 or less"),
+    ({"more": '[logout]\nreturn_to = "//evil.example"'}, "return_to",
+     'logout.return_to is no path of the application; write a path, as "/" or "/goodbye"'),
+    ({"more": '[logout]\nreturn_to = "/bff/login"'}, "return_to",
+     'logout.return_to is no path of the application; write a path, as "/" or "/goodbye"'),
+    # keys
+    ({"key": "BFF_TEST_NOT_THERE"}, "current",
+     "keys.current names an environment variable that is not set; set BFF_TEST_NOT_THERE"),
+    ({"key": "BFF_TEST_EMPTY"}, "current",
+     "keys.current names an environment variable that is not set; set BFF_TEST_EMPTY"),
+    ({"key": "BFF_TEST_SECRET"}, "current",
+     "keys.current is no key; use one that `bff keys new` prints"),
+    ({"keys": 'accepted = [{ env = "BFF_TEST_KEY" }]'}, "accepted",
+     "keys.accepted.0 is the same key as keys.current; remove one of them"),
+    ({"keys": 'retired = ["not hex!"]'}, "retired",
+     "keys.retired is no key id; write the eight hex digits that `bff keys new` showed"),
+    # routes
+    ({"routes": '[[routes]]\npath = "/api"\nupstream = "https://b"'}, "path",
+     "routes.1.path /api is a route already (routes.0.path); remove one of them"),
+    ({"routes": '[[routes]]\npath = "/API"\nupstream = "https://b"'}, "path",
+     "routes.1.path differs from routes.0.path in letter case only; choose another path"),
+    ({"routes": '[[routes]]\npath = "/bff/x"\nupstream = "https://b"'}, "path",
+     "routes.1.path lies under /bff; choose another path: /bff is ours"),
+    ({"routes": '[[routes]]\npath = "/a/../b"\nupstream = "https://b"'}, "path",
+     'routes.1.path is no path prefix; write plain segments, as "/api" or "/api/admin"'),
+    ({"routes": '[[routes]]\npath = "/"'}, "[[routes]]",
+     "routes.1 needs one of upstream and static; name exactly one of them"),
+    ({"routes": '[[routes]]\npath = "/"\nstatic = "/tmp"\nupstream = "https://b"'}, "[[routes]]",
+     "routes.1 needs one of upstream and static; name exactly one of them"),
+    ({"routes": '[[routes]]\npath = "/"\nstatic = "/nowhere"'}, "static",
+     "routes.1.static is no directory; create it, or name another"),
+    ({"routes": '[[routes]]\npath = "/"\nstatic = "/tmp"\nauth = "user"'}, "auth",
+     "routes.1.auth means nothing beside static: files are served to everybody; remove it"),
+    ({"route": 'content_security_policy = "x"'}, "content_security_policy",
+     "routes.0.content_security_policy means nothing beside upstream:"
+     " the application sends its own; remove it"),
+    ({"api": "http://api.internal"}, "upstream",
+     "routes.0.upstream is plain http off loopback: tokens would travel in the clear;"
+     " use https, or say plaintext = true where something else protects that hop"),
+    ({"api": "https://api.internal/a b"}, "upstream",
+     'routes.0.upstream is no http(s) URL; write one, as "https://login.example.com"'),
+    ({"route": 'auth = "client"'}, "auth",
+     'routes.0.auth "client" is not supported yet; use "user" or "none"'),
+    ({"route": 'methods = ["TRACE"]'}, "methods",
+     "routes.0.methods lists CONNECT or TRACE; remove it: it is never relayed"),
+    ({"route": '[routes.headers]\nHost = "x"'}, "[routes.headers]",
+     "routes.0.headers sets a field that is not the route's; remove it: the relay sets it"),
+    ({"route": 'max_body = "1MB"'}, "max_body",
+     'routes.0.max_body is no size; write a number with a unit, as "64KiB" or "100MiB"'),
+    ({"route": 'answer_timeout = "0s"'}, "answer_timeout",
+     "routes.0.answer_timeout is too small; write more than 0s"),
+    # server, operate
+    ({"more": '[server]\ntls_key = "/x"'}, "[server]",
+     "server.tls_certificate is missing: half of a TLS pair; set tls_certificate and tls_key"),
+    ({"more": f'[server]\ntls_certificate = "{__file__}"\ntls_key = "{__file__}"'},
+     "tls_certificate",
+     "server.tls_certificate and server.tls_key are no pair in PEM without a passphrase;"
+     " name the certificate with its chain, and its own key"),
+    ({"more": '[operate]\nlisten = ":9090"'}, "listen",
+     'operate.listen is no address; write host and port, as "127.0.0.1:9090"'),
+    ({"more": '[operate]\ntrusted_proxies = ["0.0.0.0/0"]'}, "trusted_proxies",
+     "operate.trusted_proxies.0 trusts the whole world;"
+     " name the networks of your own proxies"),
+    ({"more": '[operate]\ntrusted_proxies = ["ten"]'}, "trusted_proxies",
+     'operate.trusted_proxies.0 is no network; write one, as "10.0.0.0/8"'),
+    # unknown keys
+    ({"provider": 'client_scret = "x"'}, "client_scret",
+     'provider.client_scret is an unknown key; did you mean "client_secret"?'),
+    ({"more": "[frontends.a]"}, "[frontends.a]",
+     "frontends is not supported yet; put its keys at the top of the file"),
+    ({"more": "[telemetry]\nx = 1"}, "[telemetry]",
+     "telemetry is an unknown key; remove it"),
+    ({"route": '"a\\u0007b" = 1'}, "[[routes]]",
+     "routes.0.a\\x07b is an unknown key; remove it"),
+]  # fmt: skip
+
+
+@pytest.mark.rule("D-10")
+@pytest.mark.parametrize(
+    ("parts", "beginning", "expected"),
+    FAULTS,
+    ids=[fault.partition(";")[0] for *_, fault in FAULTS],
+)
+def test_a_fault_is_named_with_line_key_and_mend(
+    parts: dict[str, str], beginning: str, expected: str
+) -> None:
+    text = _text(**parts)
+    assert _faults(text) == [f"line {_line(text, beginning)}: {expected}"]
+
+
+@pytest.mark.rule("D-10")
+def test_a_fault_hides_no_other() -> None:
+    """One wrong value in every section and in each of three routes, and what lies between them."""
+    text = """
+[provider]
+issuer = "ftp://x"
+client_id = ""
+[session]
+store = "memory:"
+idle = "13h"
+prefix = "?"
+[keys]
+current = "written here"
+accepted = [{ env = "NOT_THERE" }]
+[[routes]]
+path = "/api"
+upstream = "http://far.example"
+strip = 1
+[[routes]]
+path = "/api"
+[[routes]]
+path = "no"
+static = "/nowhere"
+[operate]
+listen = "9090"
+"""
+    keys = {fault.partition(": ")[2].partition(" ")[0] or fault for fault in _faults(text)}
+    assert {key for key in keys if "." in key} == {
+        "provider.issuer",
+        "provider.client_id",
+        "session.store",
+        "session.idle",
+        "session.prefix",
+        "keys.current",
+        "keys.accepted.0",
+        "routes.0.upstream",
+        "routes.0.strip",
+        "routes.1",
+        "routes.1.path",
+        "routes.2.path",
+        "routes.2.static",
+        "operate.listen",
+    }
+    assert any(fault.endswith("origin is missing; add it") for fault in _faults(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        pytest.param(
+            "",
+            [
+                "origin is missing; add it",
+                "provider is missing; add [provider]",
+                "session is missing; add [session]",
+                "keys is missing; add [keys]",
+                "routes is missing; add [[routes]]",
+            ],
+            id="an empty file",
+        ),
+        pytest.param(
+            "a = 1\nb = \n", ["line 2: the file is no TOML; correct that line"], id="no TOML"
+        ),
+        pytest.param("a = 1\nb =", ["line 2: the file is no TOML; correct that line"], id="an end"),
+    ],
+)
+def test_a_file_that_is_none(text: str, faults: list[str]) -> None:
+    assert _faults(text) == faults
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        pytest.param('provider = "x"', "provider is no table", id="a value for a table"),
+        pytest.param("routes = []", "routes holds no route", id="no routes"),
+        pytest.param('routes = "x"', "routes holds no route", id="a value for routes"),
+        pytest.param("routes = [1]", "routes.0 is no table", id="a value for a route"),
+    ],
+)
+def test_a_value_where_a_table_belongs(raw: str, fault: str) -> None:
+    assert any(fault in each for each in _faults(raw))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        pytest.param('"plain"', "is a secret written into the file", id="in the file"),
+        pytest.param('{ env = "A", file = "B" }', "names no place", id="two places"),
+        pytest.param("{ vault = 'x' }", "names no place", id="an unknown place"),
+        pytest.param('{ env = "" }', "names no place", id="an empty name"),
+        pytest.param('{ file = "/nowhere" }', "names a file that cannot be read", id="no file"),
+        pytest.param('{ file = "/dev/null" }', "names a file that is empty", id="an empty file"),
+        pytest.param('{ env = "s3cretPastedHere" }', "is not set; set it", id="not quoted"),
+    ],
+)
+@pytest.mark.rule("T-05")
+def test_a_secret_comes_from_a_place(value: str, message: str) -> None:
+    text = _text().replace(
+        'client_secret = { env = "BFF_TEST_SECRET" }', f"client_secret = {value}"
+    )
+    [fault] = _faults(text)
+    assert "provider.client_secret " in fault
+    assert message in fault
+
+
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigFaults, match="cannot be read; name a readable UTF-8 file"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_pair_of_certificate_and_key_is_accepted(tmp_path: Path) -> None:
+    certificate, key = write_pair(tmp_path)
+    server = f'[server]\ntls_certificate = "{certificate}"\ntls_key = "{key}"'
+    assert _faults(_text(more=server, provider=f'ca_file = "{certificate}"')) == []
+
+
+@pytest.mark.rule("D-06")
+def test_what_only_dev_may_do(tmp_path: Path) -> None:
+    text = _text(
+        store="memory:", issuer="http://127.0.0.1:1", provider='client_authentication = "none"'
+    )
+    assert _faults(text, dev=True) == []
+    assert len(_faults(text)) == 2
+    off_loopback = text.replace("http://127.0.0.1:1", "https://login.example.com")
+    assert len(_faults(off_loopback, dev=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("HTTPS://APP.Example.com", "https://app.example.com"),
+        ("https://app.example.com:443/", "https://app.example.com"),
+        ("https://app.example.com:8443", "https://app.example.com:8443"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_the_origin_is_as_browsers_write_it(written: str, origin: str) -> None:
+    assert parse(_text(origin=written)).frontends[0].origin == origin
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("1500ms", 1.5), ("2s", 2.0), ("3m", 180.0), ("4h", 14400.0), ("1d", 86400.0)],
+)
+def test_a_duration_has_its_unit(written: str, seconds: float) -> None:
+    more = f'[operate]\nstop_deadline = "{written}"'
+    assert parse(_text(more=more)).operate.stop_deadline == seconds
+
+
+def _spoiled(secret: str) -> Iterator[str]:
+    """Files with the secret in every wrong place, and in the right ones."""
+    quoted = '"' + "".join(f"\\U{ord(char):08x}" for char in secret) + '"'
+    place = 'client_secret = { env = "BFF_TEST_SECRET" }'
+    for wrong in (quoted, f"{{ env = {quoted} }}", f"{{ file = {quoted} }}", f"[{quoted}]"):
+        yield _text().replace(place, f"client_secret = {wrong}")
+        yield _text(keys=f"accepted = [{wrong}]")
+        yield _text().replace('store = "redis://127.0.0.1/0"', f"store = {wrong}")
+    yield _text(keys='accepted = [{ env = "BFF_TEST_CANARY" }]')
+    yield _text(keys=f"retired = [{quoted}]")
+    yield _text().replace('store = "redis://127.0.0.1/0"', 'store = { env = "BFF_TEST_CANARY" }')
+    yield _text().replace("BFF_TEST_SECRET", "BFF_TEST_CANARY")
+
+
+@pytest.mark.rule("T-05")
+@given(tail=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12))
+def test_no_secret_is_in_any_fault_or_repr(tail: str) -> None:
+    secret = f"canary-7f3a{tail}"
+    os.environ["BFF_TEST_CANARY"] = secret.replace("\r", "")
+    for text in _spoiled(secret):
+        shown = ""
+        try:
+            shown = repr(parse(text))
+        except ConfigFaults as faults:
+            shown = f"{faults!r} {faults} {faults.faults!r} {faults.__cause__!r}"
+        assert "canary-7f3a" not in shown
+
+
+def test_a_check_waits_for_its_values() -> None:
+    """No check speaks of a value that could not be read."""
+    reading = read({}, dev=False)
+    assert [each.key for each in check(reading)] == []

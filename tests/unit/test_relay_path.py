@@ -1,0 +1,80 @@
+"""Paths, as properties: what passes has one reading, by whichever parser one takes."""
+
+import posixpath
+from urllib.parse import unquote, unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bff.caller.path import plain_path
+from bff.config.model import Route
+from bff.problem import Refused
+from bff.relay.route import route_table
+
+PIECES = st.sampled_from(
+    ["/", "//", ".", "..", "%2e", "%2f", "%5c", "\\", "%00", "%25", "%252e", "%252f", "%c0%ae",
+     "%ff", "%41", "a", "api", "admin", "API", ";", ";x=1", "%3b", "%20", "~", "%7f", "#", "%23"]
+)  # fmt: skip
+paths = st.lists(PIECES, max_size=8).map(lambda parts: "/" + "".join(parts))
+
+
+@pytest.mark.rule("Q-03")
+@given(path=paths)
+def test_a_path_that_passes_is_left_alone_by_every_normaliser(path: str) -> None:
+    try:
+        plain_path(path.encode())
+    except Refused:
+        return
+    for text in (path, unquote(path), unquote(unquote(path))):
+        bare = "/".join(part.partition(";")[0] for part in text.split("/"))
+        collapsed = posixpath.normpath(bare)
+        assert collapsed.rstrip("/") == bare.rstrip("/") or bare.strip("/") == ""
+        assert not {"\\", "\0", "#"} & set(text)
+    assert unquote_to_bytes(path).count(b"/") == path.count("/")
+    unquote_to_bytes(path).decode("utf-8")
+
+
+TABLE = route_table(
+    [
+        Route(path="/api", upstream="http://127.0.0.1:1"),
+        Route(path="/api/admin", upstream="http://127.0.0.1:1"),
+        Route(path="/", upstream="http://127.0.0.1:1"),
+    ]
+)
+
+
+@pytest.mark.rule("Q-03", "Q-01")
+@given(path=paths)
+def test_no_spelling_slips_past_a_stricter_route(path: str) -> None:
+    try:
+        route = TABLE.match(path.encode())
+    except Refused:
+        return
+    careless = "/".join(part.partition(";")[0] for part in unquote(path).lower().split("/"))
+    expected = "/"
+    for prefix in ("/bff", "/api/admin", "/api"):
+        if careless == prefix or careless.startswith(prefix + "/"):
+            expected = prefix
+            break
+    assert ("/bff" if route is None else route.path) == expected
+
+
+@pytest.mark.rule("Q-01")
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/api", "/api"),
+        ("/api/", "/api"),
+        ("/api/x", "/api"),
+        ("/apiary", "/"),
+        ("/api/admin", "/api/admin"),
+        ("/api/admin/x", "/api/admin"),
+        ("/api/administrator", "/api"),
+        ("/", "/"),
+    ],
+)
+def test_routes_match_at_segment_borders_the_longest_first(path: str, expected: str) -> None:
+    route = TABLE.match(path.encode())
+    assert route is not None
+    assert route.path == expected

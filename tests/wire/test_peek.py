@@ -1,0 +1,169 @@
+"""The hot question against a Redis that lies: no request is ever judged by another's answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bff.session.deadline import ConnectionLost
+from bff.session.peek import Node, Peeker
+
+Fields = list[bytes | None]
+Answer = Callable[[list[list[bytes]]], bytes]
+
+
+def bulk(value: bytes | None) -> bytes:
+    return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
+
+
+def fields(tag: bytes | None, version: bytes = b"v") -> bytes:
+    found: list[bytes | None] = [tag, version, b"1", b"2", b"", b"3", None]
+    if tag is None:
+        found = [None] * 7
+    return b"*7\r\n" + b"".join(bulk(each) for each in found)
+
+
+def truthful(commands: list[list[bytes]]) -> bytes:
+    said = b""
+    for command in commands:
+        if command[0] == b"HMGET":
+            said += fields(command[1].removeprefix(b"p:"))
+        elif command[0] == b"ECHO":
+            said += bulk(command[1])
+        else:
+            said += b"+OK\r\n"
+    return said
+
+
+def swapped(commands: list[list[bytes]]) -> bytes:
+    asked = [command for command in commands if command[0] == b"HMGET"]
+    if len(asked) < 2:
+        return truthful(commands)
+    asked[0][1], asked[1][1] = asked[1][1], asked[0][1]
+    return truthful(commands)
+
+
+def shifted(commands: list[list[bytes]]) -> bytes:
+    """One reply too many before the rest: a late answer of an earlier question."""
+    said = truthful(commands)
+    return fields(b"late") + said if commands[0][0] == b"HMGET" else said
+
+
+def wrong_nonce(commands: list[list[bytes]]) -> bytes:
+    return truthful([[b"ECHO", b"other"] if each[0] == b"ECHO" else each for each in commands])
+
+
+def missing(commands: list[list[bytes]]) -> bytes:
+    asked = [command for command in commands if command[0] == b"HMGET"]
+    return truthful([each for each in commands if each not in asked[-1:]])
+
+
+def extra(commands: list[list[bytes]]) -> bytes:
+    said = truthful(commands)
+    return said + fields(b"extra") if commands[0][0] == b"HMGET" else said
+
+
+def an_error(commands: list[list[bytes]]) -> bytes:
+    if commands[0][0] == b"HMGET":
+        return b"-LOADING Redis is loading\r\n" * len(commands)
+    return truthful(commands)
+
+
+def garbage(commands: list[list[bytes]]) -> bytes:
+    return b"!?\r\n" if commands[0][0] == b"HMGET" else truthful(commands)
+
+
+def refuses_login(_: list[list[bytes]]) -> bytes:
+    return b"-WRONGPASS invalid\r\n"
+
+
+def silent(commands: list[list[bytes]]) -> bytes:
+    return b"" if commands[0][0] == b"HMGET" else truthful(commands)
+
+
+def run(answer: Answer, ask: Callable[[Peeker], Awaitable[None]]) -> None:
+    serving: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            serving.add(task)
+        try:
+            while True:
+                commands = [await _command(reader)]
+                while commands[-1][0] == b"HMGET":
+                    commands.append(await _command(reader))
+                writer.write(answer(commands))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        node = Node(host="127.0.0.1", port=port, username="u", password="p", database=3)
+        peeker = Peeker(lambda: node, 0.5)
+        try:
+            await ask(peeker)
+        finally:
+            peeker.close()
+            server.close()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+async def _command(reader: asyncio.StreamReader) -> list[bytes]:
+    count = int((await reader.readuntil(b"\r\n"))[1:])
+    parts = []
+    for _ in range(count):
+        size = int((await reader.readuntil(b"\r\n"))[1:])
+        parts.append((await reader.readexactly(size + 2))[:-2])
+    return parts
+
+
+def test_questions_of_one_turn_travel_together_and_each_gets_its_own_answer() -> None:
+    async def ask(peeker: Peeker) -> None:
+        for _ in range(3):
+            tags = [b"%064d" % number for number in range(50)]
+            answers = await asyncio.gather(*(peeker.ask(b"p:" + tag, tag) for tag in tags))
+            assert [answer[0] for answer in answers] == tags
+
+    run(truthful, ask)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [swapped, shifted, wrong_nonce, missing, an_error, garbage, refuses_login, silent],
+)
+def test_whoever_doubts_fails_the_whole_batch(lie: Answer) -> None:
+    async def ask(peeker: Peeker) -> None:
+        asked = [peeker.ask(b"p:" + tag, tag) for tag in (b"a" * 64, b"b" * 64)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [ConnectionLost] * 2
+
+    run(lie, ask)
+
+
+def test_a_reply_that_nobody_asked_for_closes_the_connection_before_the_next_question() -> None:
+    async def ask(peeker: Peeker) -> None:
+        for number in range(4):
+            tag = b"%064d" % number
+            try:
+                answer = await peeker.ask(b"p:" + tag, tag)
+            except ConnectionLost:
+                continue
+            assert answer[0] == tag
+
+    run(extra, ask)
+
+
+def test_no_redis_is_a_connection_lost_at_once() -> None:
+    async def main() -> None:
+        peeker = Peeker(lambda: Node(host="127.0.0.1", port=1), 5)
+        with pytest.raises(ConnectionLost):
+            await peeker.ask(b"p:a", b"a")
+        peeker.close()
+
+    asyncio.run(main())
