@@ -21,7 +21,7 @@ RUN python -m pip wheel --no-deps --wheel-dir /wheels . \
  && /opt/bff/bin/pip uninstall --yes pip
 
 FROM python:3.12-slim
-# pip has compiled the package, so nothing needs to be written here: the root file system may be read-only.
+# pip has compiled the package and nothing is written: the root file system may be read-only.
 ENV PATH=/opt/bff/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

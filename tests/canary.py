@@ -143,8 +143,8 @@ class Search:
         for kind, value in values:
             for form in _forms(value):
                 self._learn(kind, value, form)
-        for _, value in values:
-            self._forget_common(value)
+        for token in (value for _, value in values if _is_jwt(value)):
+            self._forget_common(token)
 
     def _learn(self, kind: str, value: str, form: bytes) -> None:
         folded = form.translate(_ALPHABET)
@@ -156,7 +156,7 @@ class Search:
         folded, grams = value.encode().translate(_ALPHABET), self._grams
         for at in range(len(folded) - GRAM + 1):
             gram = folded[at : at + GRAM]
-            if gram in grams and grams[gram][1] != value:
+            if gram in grams and grams[gram][1] != value and _is_jwt(grams[gram][1]):
                 del grams[gram]
 
     def leaks(self, records: Iterable[Record]) -> list[Leak]:
@@ -200,11 +200,15 @@ def _is_one(value: str) -> bool:
     return len(set(value)) >= 8
 
 
+def _is_jwt(value: str) -> bool:
+    return value.startswith("eyJ") and value.count(".") == 2
+
+
 def _forms(value: str) -> Iterator[bytes]:
     """How a secret may look on its way out."""
     whole = value.encode()
     parts = [whole]
-    if value.startswith("eyJ") and value.count(".") == 2:
+    if _is_jwt(value):
         parts = [part.encode() for part in value.split(".")[1:]]  # every token has that header
     for part in parts:
         plain = [part]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from typing_extensions import override
 
 from bff.journal import log
@@ -24,6 +25,10 @@ SECURE = "https://app.example.com"  # behind a terminator of TLS: tests speak to
 LOOPBACK = "http://localhost:8080"  # as Host says; the port that listens is another
 ORIGINS = (SECURE, LOOPBACK)
 RESULTS = "bff/conformance"  # in pytest's cache; `python -m tests.conformance` reads it
+
+# The same examples in each run: what fails, fails again. No deadline: the machine may be busy.
+settings.register_profile("bff", deadline=None, derandomize=True)
+settings.load_profile("bff")
 
 Sites = Callable[..., Site]
 Told = Callable[[], list[dict[str, Any]]]
@@ -214,7 +219,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep the results: all of a whole run, else over those of the run before."""
-    cache = session.config.cache
+    cache = getattr(session.config, "cache", None)
     if cache is None or not _results:
         return
     whole = session.config.args == session.config.getini("testpaths")

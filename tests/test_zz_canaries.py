@@ -126,6 +126,19 @@ def test_a_fragment_is_found_wherever_it_begins() -> None:
         assert search.leaks([Record("log", "log", bytearray(b"at " + fragment))])
 
 
+def test_what_two_tokens_share_is_no_secret_and_what_is_their_own_is() -> None:
+    """Issuer and times stand in an access token and in the ID token that may be a hint."""
+    common = base64.urlsafe_b64encode(
+        b'{"iss":"https://login.example.com","iat":1700000000}'
+    ).decode()
+    first, second = (f"eyJhbGciOiJSUzI1NiJ9.{common}.{random.token_urlsafe(256)}" for _ in range(2))
+    search = Search({"access_tokens": [first], "id_tokens": [second]})
+    assert search.leaks([Record("browser", "GET /", bytearray(common.encode()))]) == []
+    for kind, token in (("access_tokens", first), ("id_tokens", second)):
+        (leak,) = search.leaks([Record("browser", "GET /", bytearray(token.encode()))])
+        assert leak.kind == kind
+
+
 def _answer(name: str, field: str, value: str, body: str = "") -> Record:
     head = f"HTTP/1.1 200 OK\r\n{field}: {value}\r\ndate: today\r\n\r\n{body}"
     return Record("browser", name, bytearray(head.encode()))

@@ -7,13 +7,12 @@ that on a pipelined connection it waits its turn.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
+
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from bff.journal.log import crashed
 from bff.problem import Aborted, Answer, Headers
-
-if TYPE_CHECKING:
-    from bff.door.protocol import Door
 
 Message = MutableMapping[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -32,10 +31,30 @@ def _status_line(status: int) -> bytes:
 STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
 
 
+class Wire(Protocol):
+    """The connection, as far as a request on it needs it."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    running: "Cycle | Prepared | None"
+
+    def answered(self, *, keep_alive: bool, body_unread: bool) -> None:
+        """An answer is complete."""
+        ...
+
+    def break_off(self) -> None:
+        """An answer cannot be finished."""
+        ...
+
+    def date_line(self) -> bytes:
+        """The Date field."""
+        ...
+
+
 class Cycle:
     """Speaks ASGI to the application, HTTP/1.1 to the connection."""
 
-    def __init__(self, door: "Door", scope: dict[str, Any], *, keep_alive: bool) -> None:
+    def __init__(self, door: Wire, scope: dict[str, Any], *, keep_alive: bool) -> None:
         self._door = door
         self.scope = scope
         self.keep_alive = keep_alive
@@ -177,7 +196,7 @@ class Cycle:
 class Prepared:
     """An answer of the door's own, waiting its turn."""
 
-    def __init__(self, door: "Door", answer: Answer, *, keep_alive: bool) -> None:
+    def __init__(self, door: Wire, answer: Answer, *, keep_alive: bool) -> None:
         self._door = door
         self._answer = answer
         self.keep_alive = keep_alive

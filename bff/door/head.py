@@ -104,3 +104,16 @@ def _origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
 def section_octets(headers: Headers) -> int:
     """How large the header section was on the wire, near enough."""
     return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def judge_upgrade(headers: Headers) -> None:
+    """A request that would be another protocol goes on as the HTTP/1.1 it is (RFC 9110 §7.8).
+
+    Its body the parser does not read, so a body could be taken for the next request.
+    Raises Refused: BAD_REQUEST for a body, NOT_IMPLEMENTED for a WebSocket.
+    """
+    for name, value in headers:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            raise Refused(Reason.BAD_REQUEST)
+    if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+        raise Refused(Reason.NOT_IMPLEMENTED)

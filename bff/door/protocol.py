@@ -15,9 +15,17 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bff.door.answers import meaning, options
 from bff.door.cycle import BUFFERED, Cycle, Prepared
-from bff.door.head import METHODS, SECTION_OCTETS, TARGET_OCTETS, Head, judge, section_octets
-from bff.problem import Answer, Headers, Reason, Refused, refusal, security_headers
+from bff.door.head import (
+    SECTION_OCTETS,
+    TARGET_OCTETS,
+    Head,
+    judge,
+    judge_upgrade,
+    section_octets,
+)
+from bff.problem import Headers, Reason, Refused, refusal
 
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
 
@@ -80,7 +88,7 @@ class Door(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self._shut = True  # the parser stops here; what follows is not read
         except httptools.HttpParserError as error:
-            self._refuse(_meaning(error))
+            self._refuse(meaning(error))
             return
         if self._in_head:
             self._judge_unfinished_head()
@@ -125,28 +133,15 @@ class Door(HttpToolsProtocol):
         head = judge(method, target, version, self.headers, self.rules.hosts)
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         if self.parser.should_upgrade():
-            self._judge_upgrade()
+            judge_upgrade(self.headers)
             keep_alive = False
         self._in_body = True  # until the message is complete
         if head.answered_here:
-            self._enqueue(Prepared(self, _options(self.rules), keep_alive=keep_alive))
+            self._enqueue(Prepared(self, options(secure=self.rules.secure), keep_alive=keep_alive))
             return
         cycle = Cycle(self, self._scope(method, version, head), keep_alive=keep_alive)
         cycle.waiting_for_100_continue = head.expects_continue
         self._enqueue(cycle)
-
-    def _judge_upgrade(self) -> None:
-        """A request that would be another protocol goes on as the HTTP/1.1 it is (RFC 9110 §7.8).
-
-        Its body the parser does not read, so a body could be taken for the next request.
-        """
-        if any(
-            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-            for name, value in self.headers
-        ):
-            raise Refused(Reason.BAD_REQUEST)
-        if any(n == b"upgrade" and v.lower() == b"websocket" for n, v in self.headers):
-            raise Refused(Reason.NOT_IMPLEMENTED)
 
     def _scope(self, method: str, version: str, head: Head) -> dict[str, Any]:
         path, _, query = head.target.partition(b"?")
@@ -319,17 +314,3 @@ class Door(HttpToolsProtocol):
                 self._refuse(Refused(Reason.REQUEST_TIMEOUT))
             else:
                 self._start_timer()
-
-
-def _meaning(error: httptools.HttpParserError) -> Refused:
-    """The refusal in a parser's error: ours if we raised it, else what its class says."""
-    if isinstance(error.__context__, Refused):
-        return error.__context__
-    if isinstance(error, httptools.HttpParserInvalidMethodError):
-        return Refused(Reason.NOT_IMPLEMENTED)
-    return Refused(Reason.BAD_REQUEST)
-
-
-def _options(rules: Rules) -> Answer:
-    headers = [(b"allow", METHODS.encode()), (b"content-length", b"0")]
-    return Answer(status=200, headers=[*headers, *security_headers(secure=rules.secure)], body=b"")

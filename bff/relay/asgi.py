@@ -8,6 +8,7 @@ from typing import Any, Final
 from bff.caller.cookies import Cookies
 from bff.caller.request import BrowserRequest
 from bff.problem import Aborted, Reason, Refused
+from bff.relay.connection import Cut, UpstreamConnection
 from bff.relay.exchange import (
     FormScanner,
     Relayed,
@@ -18,7 +19,8 @@ from bff.relay.exchange import (
     request_head,
     scanner,
 )
-from bff.relay.upstream import AnswerHead, Cut, Upstream, UpstreamConnection
+from bff.relay.framing import AnswerHead
+from bff.relay.upstream import Upstream
 from bff.session.opened import Found
 from bff.session.sessions import Sessions
 

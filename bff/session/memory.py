@@ -7,15 +7,14 @@ tested on it meets the same interleavings as on Redis.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bff.clock import Clock
 from bff.session.deadline import ConnectionLost, within
+from bff.session.entries import Record, Tombstone
 from bff.session.record import Deadlines
 from bff.session.store import (
     ENDED_BYTES_SECONDS,
-    TOMBSTONE_SECONDS,
     EndAnswer,
     Ended,
     Lease,
@@ -28,42 +27,6 @@ from bff.session.store import (
 T = TypeVar("T")
 
 Hook = Callable[[str, str], Awaitable[None]]  # (operation, "before" | "after"); may raise
-
-
-@dataclass(slots=True, kw_only=True)
-class _Record:
-    version: str
-    sealed: bytes = field(repr=False)
-    created_by: str
-    kid: str
-    idle: float
-    idle_at: float
-    absolute_at: float
-    refresh_at: float | None
-    seen_at: float
-    lease_owner: str | None = None
-    lease_until: float = 0.0
-    maybe_spent: bool = False
-    definite_400_at: float | None = None
-    not_before: float = 0.0
-
-    def end(self) -> float:
-        ends = (self.idle_at, self.absolute_at, self.refresh_at)
-        return min(end for end in ends if end is not None)
-
-    def leased_by(self, owner: str, now: float) -> bool:
-        return self.lease_owner == owner and self.lease_until > now
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tombstone:
-    reason: str
-    owner: str
-    sealed: bytes | None = field(repr=False)
-    at: float
-
-    def end(self) -> float:
-        return self.at + TOMBSTONE_SECONDS
 
 
 async def _nothing_special(_operation: str, _stage: str) -> None:
@@ -79,7 +42,7 @@ class MemoryStore:
         self._clock = clock
         self._deadline = deadline
         self._hook = hook
-        self._entries: dict[str, _Record | _Tombstone] = {}
+        self._entries: dict[str, Record | Tombstone] = {}
         self._index: dict[str, dict[str, tuple[bytes, float]]] = {}
         self._listeners: set[asyncio.Queue[str | None]] = set()
 
@@ -92,8 +55,8 @@ class MemoryStore:
             now = self._clock.now()
             entry = self._entry(key)
             if entry is not None:
-                return isinstance(entry, _Record) and entry.created_by == owner
-            self._entries[key] = _Record(
+                return isinstance(entry, Record) and entry.created_by == owner
+            self._entries[key] = Record(
                 version=owner,
                 sealed=sealed,
                 created_by=owner,
@@ -114,7 +77,7 @@ class MemoryStore:
 
         def peek() -> Live | Ended | None:
             entry = self._entry(key)
-            if entry is None or isinstance(entry, _Tombstone):
+            if entry is None or isinstance(entry, Tombstone):
                 return None if entry is None else Ended(reason=entry.reason)
             return Live(
                 version=entry.version,
@@ -131,7 +94,7 @@ class MemoryStore:
 
         def load() -> Loaded | Ended | None:
             entry = self._entry(key)
-            if entry is None or isinstance(entry, _Tombstone):
+            if entry is None or isinstance(entry, Tombstone):
                 return None if entry is None else Ended(reason=entry.reason)
             return Loaded(version=entry.version, sealed=entry.sealed)
 
@@ -142,7 +105,7 @@ class MemoryStore:
 
         def touch() -> bool:
             entry = self._entry(key)
-            if not isinstance(entry, _Record):
+            if not isinstance(entry, Record):
                 return False
             entry.seen_at = self._clock.now()
             entry.idle_at = entry.seen_at + entry.idle
@@ -159,7 +122,7 @@ class MemoryStore:
     def _lease(self, key: str, version: str, owner: str, seconds: float) -> Lease:
         now = self._clock.now()
         entry = self._entry(key)
-        if not isinstance(entry, _Record):
+        if not isinstance(entry, Record):
             return Lease(outcome=LeaseOutcome.GONE)
         if entry.version != version:
             return Lease(outcome=LeaseOutcome.STALE)
@@ -185,7 +148,7 @@ class MemoryStore:
 
         def release() -> None:
             entry = self._entry(key)
-            if not isinstance(entry, _Record) or entry.lease_owner != owner:
+            if not isinstance(entry, Record) or entry.lease_owner != owner:
                 return
             entry.lease_owner, entry.lease_until = None, 0.0
             entry.not_before = not_before or 0.0
@@ -211,7 +174,7 @@ class MemoryStore:
 
         def replace() -> bool:
             entry = self._entry(key)
-            if not isinstance(entry, _Record):
+            if not isinstance(entry, Record):
                 return False
             if entry.version == new_version:
                 return True
@@ -235,12 +198,12 @@ class MemoryStore:
 
         def end_if() -> EndAnswer:
             entry = self._entry(key)
-            if isinstance(entry, _Record):
+            if isinstance(entry, Record):
                 fits = entry.version == version and entry.leased_by(owner, self._clock.now())
                 return (
                     self._end(key, owner, reason) if fits else EndAnswer(ended=False, reason=None)
                 )
-            if isinstance(entry, _Tombstone):
+            if isinstance(entry, Tombstone):
                 return self._end(key, owner, reason)
             return EndAnswer(ended=False, reason=None)
 
@@ -249,12 +212,12 @@ class MemoryStore:
     def _end(self, key: str, owner: str, reason: str) -> EndAnswer:
         now = self._clock.now()
         entry = self._entry(key)
-        if isinstance(entry, _Tombstone):
+        if isinstance(entry, Tombstone):
             mine = entry.owner == owner and now < entry.at + ENDED_BYTES_SECONDS
             sealed = entry.sealed if mine else None
             return EndAnswer(ended=entry.owner == owner, reason=entry.reason, sealed=sealed)
         sealed = entry.sealed if entry is not None else None
-        self._entries[key] = _Tombstone(reason=reason, owner=owner, sealed=sealed, at=now)
+        self._entries[key] = Tombstone(reason=reason, owner=owner, sealed=sealed, at=now)
         self._changed(key)
         return EndAnswer(ended=True, reason=reason, sealed=sealed)
 
@@ -311,7 +274,7 @@ class MemoryStore:
     async def close(self) -> None:
         """Nothing to close."""
 
-    def _entry(self, key: str) -> _Record | _Tombstone | None:
+    def _entry(self, key: str) -> Record | Tombstone | None:
         entry = self._entries.get(key)
         if entry is not None and entry.end() <= self._clock.now():
             del self._entries[key]

@@ -17,6 +17,7 @@ import hiredis
 from typing_extensions import override
 
 from bff.session.deadline import ConnectionLost
+from bff.session.store import Ended, Live, StoreUnavailable
 
 FIELDS: Final = (b"t", b"v", b"ia", b"ab", b"rf", b"se", b"r")
 LINES: Final = 2  # connections per node: one that hangs does not stop the other
@@ -231,3 +232,23 @@ class Peeker:
         for line in self._lines:
             line.close()
         self._lines = []
+
+
+def read_fields(fields: Fields) -> Live | Ended:
+    """What the fields of a record or tombstone say. Raises StoreUnavailable."""
+    _, version, idle_at, absolute_at, refresh_at, seen_at, reason = fields
+    if reason is not None:
+        return Ended(reason=reason.decode())
+    if version is None or idle_at is None or absolute_at is None or seen_at is None:
+        raise StoreUnavailable  # a hash of ours without these was never written by us
+    return Live(
+        version=version.decode(),
+        idle_at=_seconds(idle_at),
+        absolute_at=_seconds(absolute_at),
+        refresh_at=_seconds(refresh_at) if refresh_at else None,
+        seen_at=_seconds(seen_at),
+    )
+
+
+def _seconds(ms: bytes) -> float:
+    return int(ms) / 1000

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bff.provider.identity import OriginalClaims
 from bff.provider.token import TokenResponse
 
 TRANSACTION_SECONDS: Final = 600
@@ -162,3 +163,15 @@ def _usable_until(tokens: Tokens, expires_at: float) -> float:
 def _spread(access_token: str) -> float:
     digest = hashlib.sha256(b"bff/1/jitter/" + access_token.encode()).digest()
     return digest[0] / 255
+
+
+def original_claims(identity: Identity) -> OriginalClaims:
+    """What the ID token of a refresh is held to (OpenID Connect Core §12.2)."""
+    return OriginalClaims(
+        iss=identity.iss,
+        sub=identity.sub,
+        aud=identity.aud,
+        azp=identity.azp,
+        nonce=identity.nonce,
+        auth_time=identity.auth_time,
+    )

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from bff.clock import StoreClock
 from bff.journal.log import Event, tell
 from bff.session.deadline import ConnectionLost, within
-from bff.session.peek import Fields, Node, Peeker
+from bff.session.peek import Node, Peeker, read_fields
 from bff.session.record import Deadlines
 from bff.session.store import (
     ENDED_BYTES_SECONDS,
@@ -121,13 +121,13 @@ class RedisStore:
             except ConnectionLost as error:
                 self._tell(error)
                 raise StoreUnavailable from None
-        return await self._confirm(key) if fields[0] is None else _read_peek(fields)
+        return await self._confirm(key) if fields[0] is None else read_fields(fields)
 
     async def _confirm(self, key: str) -> Live | Ended | None:
         _, name, fields = await self._read("confirm", key)
         if name != self._name(key).encode():
             raise StoreUnavailable
-        return None if fields[0] is None else _read_peek(fields)
+        return None if fields[0] is None else read_fields(fields)
 
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""
@@ -276,21 +276,6 @@ class RedisStore:
         if time.monotonic() - self._told_at > 1:
             self._told_at = time.monotonic()
             tell(Event.STORE_FAILED, error=type(error).__name__)
-
-
-def _read_peek(fields: Fields) -> Live | Ended:
-    _, version, idle_at, absolute_at, refresh_at, seen_at, reason = fields
-    if reason is not None:
-        return Ended(reason=reason.decode())
-    if version is None or idle_at is None or absolute_at is None or seen_at is None:
-        raise StoreUnavailable  # a hash of ours without these was never written by us
-    return Live(
-        version=version.decode(),
-        idle_at=_seconds(idle_at),
-        absolute_at=_seconds(absolute_at),
-        refresh_at=_seconds(refresh_at) if refresh_at else None,
-        seen_at=_seconds(seen_at),
-    )
 
 
 def _node(url: str, ca_file: str | None) -> Node:

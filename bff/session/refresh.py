@@ -9,22 +9,21 @@ session; everything else is passing.
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
 from bff.clock import Clock
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
-from bff.provider.identity import OriginalClaims, verify_refreshed
+from bff.provider.identity import verify_refreshed
 from bff.provider.revocation import revoke
 from bff.provider.server import AuthorizationServer
-from bff.provider.token import TokenAnswer, TokenOutcome, TokenResponse, refresh
+from bff.provider.token import TokenOutcome, TokenResponse, refresh
 from bff.session.background import Background
 from bff.session.opened import Found, Opened
-from bff.session.record import Session, due, expired, refreshed
+from bff.session.record import Session, expired, original_claims, refreshed
+from bff.session.steps import ENDS, RELEASES, STEPS, Need, Step, need
 from bff.session.store import (
     Ended,
     Lease,
@@ -38,61 +37,6 @@ from bff.session.watch import Watch
 
 BACK_OFF: Final = 2.0  # seconds in which a failing provider is left alone; up to twice with jitter
 POLL: Final = 0.5  # seconds; the change stream is only a hint
-
-
-class Need(StrEnum):
-    """What a request needs before it can use the access token."""
-
-    NOTHING = "nothing"
-    AHEAD = "ahead"  # served at once, renewed behind it
-    NOW = "now"
-    IMPOSSIBLE = "impossible"  # over, and nothing to renew it with
-
-
-def need(session: Session, now: float, *, ahead: float, jitter: float) -> Need:
-    """What a request at `now` needs."""
-    tokens = session.tokens
-    if expired(tokens, now):
-        return Need.IMPOSSIBLE if tokens.refresh_token is None else Need.NOW
-    return Need.AHEAD if due(tokens, now, ahead=ahead, jitter=jitter) else Need.NOTHING
-
-
-class Step(StrEnum):
-    """What the owner of the lease does after an answer of the token endpoint."""
-
-    STORE = "store"
-    END_REJECTED = "end_rejected"
-    END_INTERRUPTED = "end_interrupted"
-    RELEASE_CLEAN = "release_clean"
-    RELEASE_UNSURE = "release_unsure"
-    RELEASE_400 = "release_400"
-
-
-STEPS: Final[Mapping[tuple[TokenAnswer, bool], Step]] = {
-    # (what the token endpoint said, whether the refresh token may have been spent before)
-    (TokenAnswer.GRANTED, False): Step.STORE,
-    (TokenAnswer.GRANTED, True): Step.STORE,
-    (TokenAnswer.INVALID_GRANT, False): Step.END_REJECTED,
-    (TokenAnswer.INVALID_GRANT, True): Step.END_INTERRUPTED,
-    (TokenAnswer.CLIENT_REFUSED, False): Step.RELEASE_CLEAN,
-    (TokenAnswer.CLIENT_REFUSED, True): Step.RELEASE_CLEAN,
-    (TokenAnswer.DEFINITE_400, False): Step.RELEASE_400,
-    (TokenAnswer.DEFINITE_400, True): Step.RELEASE_400,
-    (TokenAnswer.UNSURE, False): Step.RELEASE_UNSURE,
-    (TokenAnswer.UNSURE, True): Step.RELEASE_UNSURE,
-    (TokenAnswer.PASSING, False): Step.RELEASE_CLEAN,
-    (TokenAnswer.PASSING, True): Step.RELEASE_CLEAN,
-}
-
-_ENDS: Final[Mapping[Step, Reason]] = {
-    Step.END_REJECTED: Reason.REFRESH_REJECTED,
-    Step.END_INTERRUPTED: Reason.REFRESH_INTERRUPTED,
-}
-_RELEASES: Final[Mapping[Step, Release]] = {
-    Step.RELEASE_CLEAN: Release.CLEAN,
-    Step.RELEASE_UNSURE: Release.UNSURE,
-    Step.RELEASE_400: Release.DEFINITE_400,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,9 +173,9 @@ class Refresher:
         step = STEPS[outcome.answer, owned.maybe_spent]
         if step is Step.STORE and outcome.response is not None:
             return await self._verified(found, owned, outcome.response, asked_at)
-        if step in _ENDS:
-            return await self._end(found, owned, _ENDS[step])
-        return await self._back_off(found, owned, outcome, _RELEASES[step])
+        if step in ENDS:
+            return await self._end(found, owned, ENDS[step])
+        return await self._back_off(found, owned, outcome, RELEASES[step])
 
     async def _back_off(
         self, found: Found, owned: _Owned, outcome: TokenOutcome, how: Release
@@ -260,7 +204,7 @@ class Refresher:
                     self._server,
                     response.id_token,
                     access_token=response.access_token,
-                    original=_original(found.session),
+                    original=original_claims(found.session.identity),
                 )
             except Refused as refused:
                 if refused.reason is Reason.ID_TOKEN_INVALID:
@@ -349,15 +293,3 @@ class Refresher:
         self._opened.forget(found.key)
         tell(Event.REFRESH_REJECTED, frontend=self._frontend.name, reason=reason.value)
         return Refused(reason)
-
-
-def _original(session: Session) -> OriginalClaims:
-    identity = session.identity
-    return OriginalClaims(
-        iss=identity.iss,
-        sub=identity.sub,
-        aud=identity.aud,
-        azp=identity.azp,
-        nonce=identity.nonce,
-        auth_time=identity.auth_time,
-    )

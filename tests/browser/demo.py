@@ -69,7 +69,7 @@ def _record(output: IO[str]) -> None:
 def demo() -> Iterator[Demo]:
     """Runs until the block ends, then Ctrl-C."""
     port, provider_port, api_port = free_port(), free_port(), free_port()
-    command = [sys.executable, *__import__("os").environ["DEV"].split(), "dev", "--port", str(port)]
+    command = [sys.executable, "-m", "bff", "dev", "--port", str(port)]
     command += ["--provider-port", str(provider_port), "--api-port", str(api_port)]
     with (
         subprocess.Popen(

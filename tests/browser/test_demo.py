@@ -81,15 +81,19 @@ def test_the_landing_page_goes_on_as_our_own_and_back_does_not_reach_the_callbac
     assert (after.path, after.headers["sec-fetch-site"]) == ("/", "same-origin")
     assert re.search(r"(^|; )bff=", after.headers["cookie"])
     assert "code=" not in here(page)
-    chrome = context.new_cdp_session(page)
-    history = [entry["url"] for entry in chrome.send("Page.getNavigationHistory")["entries"]]
+    history, shown = entries(context, page)
     assert not [url for url in history if "/bff/callback" in url]
-    # The page before is the provider's answer to a form: Chromium asks before it posts that again.
+    assert history[shown - 1].startswith(bff_dev.provider)
+    # That is the provider's answer to a form: Chromium asks before it posts that again.
     with pytest.raises(PlaywrightError, match="ERR_CACHE_MISS"):
         page.go_back()
-    now = chrome.send("Page.getNavigationHistory")
-    assert now["entries"][now["currentIndex"]]["url"].startswith(bff_dev.provider)
     assert len(tap.to("/bff/callback")) == 1
+
+
+def entries(context: BrowserContext, page: Page) -> tuple[list[str], int]:
+    """The addresses that Back and Forward lead to, and which of them is shown."""
+    history = context.new_cdp_session(page).send("Page.getNavigationHistory")
+    return [entry["url"] for entry in history["entries"]], history["currentIndex"]
 
 
 def test_the_token_is_renewed_twice_while_the_page_is_open(

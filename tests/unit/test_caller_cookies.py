@@ -127,7 +127,6 @@ def test_an_accepted_key_opens_and_never_signs() -> None:
 
 
 @pytest.mark.rule("T-03")
-@pytest.mark.rule("S-18")
 def test_a_cookie_of_another_origin_is_forged() -> None:
     others = cookies("http://localhost:8080")
     for value, jar in ((GOOD, others), (value_of(others.session("an-id")), OURS)):

@@ -1,11 +1,12 @@
 """Every fault of a file, all at once, each with its key, its line and the mend."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bff.config.checks import check
@@ -25,8 +26,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BFF_TEST_EMPTY", "")
 
 
-def _text(**parts: str) -> str:
-    return config_text(**{**GOOD, "store": "redis://127.0.0.1/0", **parts})
+def _text(*, scopes: str = "", claims: str = "", **parts: str) -> str:
+    text = config_text(**{**GOOD, "store": "redis://127.0.0.1/0", **parts})
+    for name, value in (("scopes", scopes), ("claims", claims)):
+        if value:
+            text = re.sub(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
+    return text
 
 
 def _faults(text: str, *, dev: bool = False) -> list[str]:
@@ -94,7 +99,13 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      "provider.ca_file holds no certificates; name a PEM file of CA certificates"),
     ({"provider": "trusted_audiences = [1]"}, "trusted_audiences",
      "provider.trusted_audiences.0 is no text; write it in quotes"),
+    ({"scopes": '["openid profile"]'}, "scopes",
+     'provider.scopes holds what is no scope; write each by itself, as ["openid", "profile"]'),
+    ({"scopes": '["profile"]'}, "scopes",
+     'provider.scopes lacks the scope openid; add "openid": this is OpenID Connect'),
     # session
+    ({"claims": '["nonce"]'}, "claims",
+     "session.claims would show nonce to the page; remove nonce: it is not for pages"),
     ({"store": "memory:"}, "store",
      "session.store is memory: each worker would have its own, and sessions die with it;"
      ' use "redis://host:6379/0"; memory: is for `bff dev`'),
@@ -111,6 +122,8 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
     ({"store": "redis://:password@a/0"}, "store",
      "session.store is a secret written into the file;"
      ' name the place instead: { env = "NAME" } or { file = "/path" }'),
+    ({"store": "redis://a:port/0"}, "store",
+     'session.store is no store; write "redis://host:6379/0" or rediss://'),
     ({"session": "idle = 1800"}, "idle",
      'session.idle is no duration; write a number with a unit, as "30s", "10m" or "12h"'),
     ({"session": "idle = 1800.0"}, "idle",
@@ -168,6 +181,16 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      "routes.0.methods lists CONNECT or TRACE; remove it: it is never relayed"),
     ({"route": '[routes.headers]\nHost = "x"'}, "[routes.headers]",
      "routes.0.headers sets a field that is not the route's; remove it: the relay sets it"),
+    ({"route": 'headers = { X-Tenant = "bl\u00fce" }'}, "headers",
+     "routes.0.headers sets a field to what HTTP cannot carry; use printable ASCII"),
+    ({"route": 'request_cookies = ["a b"]'}, "request_cookies",
+     "routes.0.request_cookies holds a name that HTTP does not know; use letters, digits and -"),
+    ({"api": "https://me@api.internal"}, "upstream",
+     "routes.0.upstream holds more than a host and a path; leave out user, query and fragment"),
+    ({"api": "https://api.internal/a|b"}, "upstream",
+     "routes.0.upstream has a path that HTTP cannot carry; percent-encode it"),
+    ({"api": "https://[::1/"}, "upstream",
+     'routes.0.upstream is no http(s) URL; write one, as "https://login.example.com"'),
     ({"route": 'max_body = "1MB"'}, "max_body",
      'routes.0.max_body is no size; write a number with a unit, as "64KiB" or "100MiB"'),
     ({"route": 'answer_timeout = "0s"'}, "answer_timeout",
@@ -377,6 +400,7 @@ def _spoiled(secret: str) -> Iterator[str]:
 
 
 @pytest.mark.rule("T-05")
+@settings(deadline=None)  # a row reads two dozen files
 @given(tail=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12))
 def test_no_secret_is_in_any_fault_or_repr(tail: str) -> None:
     secret = f"canary-7f3a{tail}"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bff.provider.token import TokenAnswer
 from bff.session.record import Identity, Session, Tokens
-from bff.session.refresh import STEPS, Need, Step, need
+from bff.session.steps import STEPS, Need, Step, need
 
 
 def session(*, issued_at: float, life: float | None, refresh_token: str | None = "r") -> Session:

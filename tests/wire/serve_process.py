@@ -64,7 +64,7 @@ class Process:
         def wanted(line: str) -> bool:
             if not line.startswith("{"):
                 return False
-            told = json.loads(line)
+            told: dict[str, Any] = json.loads(line)
             return told["event"] == name and fields.items() <= told.items()
 
         found: dict[str, Any] = json.loads(self.line(wanted))
@@ -91,6 +91,10 @@ def running(*arguments: str) -> Iterator[Process]:
     try:
         yield process
     finally:
+        # In order if it can: what was covered in it is written at its end.
+        popen.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            popen.wait(timeout=PATIENCE)
         popen.kill()
         popen.wait()
         reading.join()

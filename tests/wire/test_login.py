@@ -598,7 +598,6 @@ def test_a_parameter_within_its_bounds_passes(browser: Browser, asked: str) -> N
     assert browser.navigate(f"/bff/login?{asked}", site="same-origin").status_code == 303
 
 
-@pytest.mark.rule("L-14")
 def test_a_provider_that_takes_pushed_requests_only_is_not_asked_otherwise(
     sites: Sites, provider: Control
 ) -> None:
@@ -614,7 +613,6 @@ def test_a_provider_that_takes_pushed_requests_only_is_not_asked_otherwise(
         assert cookie_lines(answer) == []
 
 
-@pytest.mark.rule("L-14")
 def test_a_provider_that_merely_offers_pushed_requests_gets_a_plain_one(
     sites: Sites, provider: Control
 ) -> None:

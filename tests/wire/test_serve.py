@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,21 +40,28 @@ def _open_route(upstream: Villain) -> str:
     return f'[[routes]]\npath = "/open"\nupstream = "{upstream.url}"\nauth = "none"'
 
 
-@pytest.fixture
-def two(tmp_path: Path, simulator: Simulator, redis: RedisProcess) -> Iterator[Served]:
-    with served(tmp_path, workers=2, issuer=simulator.issuer, store=redis.url) as site:
+@pytest.fixture(scope="module")
+def two(
+    tmp_path_factory: pytest.TempPathFactory, simulator: Simulator, redis_server: RedisProcess
+) -> Iterator[Served]:
+    """Two workers, for tests that leave them ready."""
+    folder = tmp_path_factory.mktemp("two")
+    with served(folder, workers=2, issuer=simulator.issuer, store=redis_server.url) as site:
         yield site
 
 
-def test_two_workers_serve_and_are_ready_and_end_with_status_0(two: Served) -> None:
-    health = two.ready()
-    pids = {worker["pid"] for worker in health["workers"]}
-    assert (health["troubles"], len(pids)) == ([], 2)
-    assert two.process.popen.pid not in pids
-    assert two.get("/bff/session", params={}).status_code == 403  # nothing proves our own page
-    two.process.signal(signal.SIGTERM)
-    assert two.process.ended() == 0
-    assert "Traceback" not in "".join(two.process.output)
+def test_two_workers_serve_and_are_ready_and_end_with_status_0(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    with served(tmp_path, workers=2, issuer=simulator.issuer, store=redis.url) as site:
+        health = site.ready()
+        pids = {worker["pid"] for worker in health["workers"]}
+        assert (health["troubles"], len(pids)) == ([], 2)
+        assert site.process.popen.pid not in pids
+        assert site.get("/bff/session").status_code == 403  # nothing proves our own page
+        site.process.signal(signal.SIGTERM)
+        assert site.process.ended() == 0
+        assert "Traceback" not in "".join(site.process.output)
 
 
 @pytest.mark.rule("D-05")
@@ -115,12 +123,15 @@ def test_a_worker_heeds_the_supervisor_and_no_signal(two: Served) -> None:
     assert two.ready()["workers"] == before
 
 
-def test_workers_end_when_the_supervisor_is_killed(two: Served) -> None:
-    two.ready()
-    two.process.signal(signal.SIGKILL)
-    # The pipe of the output ends when nobody holds it any more: not the workers either.
-    with pytest.raises(AssertionError, match="ended without"):
-        two.process.line(lambda _: False)
+def test_workers_end_when_the_supervisor_is_killed(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    with served(tmp_path, workers=2, issuer=simulator.issuer, store=redis.url) as site:
+        site.ready()
+        site.process.signal(signal.SIGKILL)
+        # The pipe of the output ends when nobody holds it any more: not the workers either.
+        with pytest.raises(AssertionError, match="ended without"):
+            site.process.line(lambda _: False)
 
 
 def test_troubles_name_the_store_and_the_provider(
@@ -140,7 +151,7 @@ def test_troubles_name_the_store_and_the_provider(
 def test_sigterm_turns_ready_red_at_once_while_listening_goes_on(
     tmp_path: Path, simulator: Simulator, redis: RedisProcess
 ) -> None:
-    parts = {"issuer": simulator.issuer, "store": redis.url}
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
     with served(tmp_path, drain_delay="1h", **parts) as site:
         site.ready()
         site.process.signal(signal.SIGTERM)
@@ -156,7 +167,11 @@ def test_sigterm_turns_ready_red_at_once_while_listening_goes_on(
 def test_a_running_request_finishes_and_idle_connections_close(
     tmp_path: Path, simulator: Simulator, redis: RedisProcess, upstream: Villain
 ) -> None:
-    parts = {"issuer": simulator.issuer, "store": redis.url, "routes": _open_route(upstream)}
+    parts: dict[str, Any] = {
+        "issuer": simulator.issuer,
+        "store": redis.url,
+        "routes": _open_route(upstream),
+    }
     with served(tmp_path, **parts) as site:
         site.ready()
         port = int(site.public.rpartition(":")[2])
@@ -180,7 +195,11 @@ def test_a_running_request_finishes_and_idle_connections_close(
 def test_what_does_not_finish_within_the_deadline_is_cut(
     tmp_path: Path, simulator: Simulator, redis: RedisProcess, upstream: Villain
 ) -> None:
-    parts = {"issuer": simulator.issuer, "store": redis.url, "routes": _open_route(upstream)}
+    parts: dict[str, Any] = {
+        "issuer": simulator.issuer,
+        "store": redis.url,
+        "routes": _open_route(upstream),
+    }
     with served(tmp_path, stop_deadline="1s", **parts) as site:
         site.ready()
         with _stuck(site, upstream) as connection:

@@ -1,13 +1,15 @@
 """The rooms of the supervisor by themselves: back-off, health, control lines, sockets."""
 
 import asyncio
+import base64
 import os
+import pickle
 import socket
 import sys
 
 import pytest
 
-from bff.operate.health import Health, Worker
+from bff.operate.health import Health, Worker, answer
 from bff.serve.control import Channel, config_of, report_line, serve_line, troubles_of
 from bff.serve.keeper import FIRST_PAUSE, LONGEST_PAUSE, command, pause
 from bff.serve.listening import CannotListen, close, listen
@@ -55,10 +57,25 @@ def test_ready_means_that_all_are_well(
     assert Health(workers=tuple(workers), draining=draining).troubles() == troubles
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/live", 200),
+        ("HEAD", "/ready", 503),
+        ("GET", "/ready", 503),
+        ("DELETE", "/ready", 405),
+        ("GET", "/metrics", 404),
+    ],
+)
+def test_the_operations_address_knows_two_paths(method: str, path: str, status: int) -> None:
+    health = Health(workers=(_worker(troubles=("store",)),), draining=False)
+    assert answer(method, path, health).status == status
+
+
 async def _exchange() -> tuple[object, object, object]:
     ours, theirs = socket.socketpair()
     parent, worker = await Channel.over(ours), await Channel.over(theirs)
-    sent = config(issuer="http://127.0.0.1:1", api="http://127.0.0.1:2", route="x" * 0)
+    sent = config(issuer="http://127.0.0.1:1", api="http://127.0.0.1:2")
     await parent.write(serve_line(sent))
     line = await worker.read()
     assert line is not None
@@ -74,6 +91,12 @@ async def _exchange() -> tuple[object, object, object]:
 
 def test_the_configuration_goes_down_and_reports_come_up() -> None:
     assert asyncio.run(_exchange()) == (True, ["store"], None)
+
+
+def test_only_a_configuration_is_served() -> None:
+    with pytest.raises(TypeError):
+        config_of({"serve": base64.b64encode(pickle.dumps("no")).decode()})
+    assert troubles_of({}) == []
 
 
 def test_a_worker_is_no_file_of_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,45 @@
+"""What the README says is kept true here."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bff.app import ENDPOINTS
+from bff.config.load import parse
+from bff.keys import new_key
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_ten_lines_of_configuration_are_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BFF_CLIENT_SECRET", "secret")
+    monkeypatch.setenv("BFF_KEY", new_key())
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert len(block.strip().splitlines()) == 10
+    (frontend,) = parse(block).frontends
+    assert [route.path for route in frontend.routes] == ["/api"]
+
+
+def test_every_endpoint_is_in_the_table() -> None:
+    named = set(re.findall(r"^\| `(GET|POST) (/bff/[a-z/]+)", README, re.MULTILINE))
+    built = {(method, path.decode()) for path, methods in ENDPOINTS.items() for method in methods}
+    assert named == built
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"`?make ([a-z]+)", README)) - {"sure"}
+    assert {"demo", "test"} <= targets
+    assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+
+
+def test_every_test_file_that_is_named_exists() -> None:
+    assert [p for p in re.findall(r"`(tests/[\w/.]+)`", README) if not (ROOT / p).exists()] == []
