@@ -18,6 +18,7 @@ from bff.relay.exchange import (
     is_chunked,
     request_head,
     scanner,
+    wants_another_token,
 )
 from bff.relay.framing import AnswerHead
 from bff.relay.upstream import Upstream
@@ -29,6 +30,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+HELD: Final = 64 * 1024  # octets of a body kept for a repeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,24 @@ class Relay:
         """Answer the request. Raises Refused before an answer has begun, Aborted after."""
         admit(self.way, request)
         found = await self.authorize(request)
-        token = None if found is None else found.session.tokens.access_token
-        head = request_head(self.way, request, access_token=token)
-        await self._exchange(request, head, receive, send)
+        body = _Body(receive, request)
+        connection, answer = await self._ask(request, found, body)
+        if answer.status == 401 and found is not None:
+            again = await self._fresher(found, answer, body)
+            if again is not None:
+                # What was refused with the old token was not done, so it may be said again (R-08).
+                self.upstream.give_back(connection)
+                found = again
+                connection, answer = await self._ask(request, found, body.again())
+        await self._send_answer(connection, answer, send)
         if found is not None and request.get(b"x-bff-background") != b"1":
             self.sessions.slide(found)
+
+    async def _fresher(self, found: Found, answer: AnswerHead, body: "_Body") -> Found | None:
+        """The session with another access token than the one that the upstream refused."""
+        if not body.held or not wants_another_token(answer.headers):
+            return None
+        return await self.sessions.after_refusal(found)
 
     async def authorize(self, request: BrowserRequest) -> Found | None:
         """The session whose token goes with the request, if the route gives one (Q-07)."""
@@ -63,30 +78,30 @@ class Relay:
                 return None
             raise
 
-    async def _exchange(
-        self, request: BrowserRequest, head: bytes, receive: Receive, send: Send
-    ) -> None:
-        body = has_body(request)
-        repeatable = request.method in _REPEATABLE and not body
+    async def _ask(
+        self, request: BrowserRequest, found: Found | None, body: "_Body"
+    ) -> tuple[UpstreamConnection, AnswerHead]:
+        """Send the request, once more if its kept connection turns out closed (Q-21)."""
+        token = None if found is None else found.session.tokens.access_token
+        head = request_head(self.way, request, access_token=token)
+        repeatable = request.method in _REPEATABLE and not body.expected
         connection = await self._send_head(request, head, careful=not repeatable)
         try:
-            if body:
-                answer = await self._send_body(connection, request, receive)
-            else:
-                answer = await connection.head()
+            if body.expected:
+                return connection, await self._send_body(connection, request, body)
+            return connection, await connection.head()
         except Refused as refused:
             closed = refused.reason is Reason.UPSTREAM_UNREACHABLE
             stale = closed and connection.used and not connection.seen_octet
             self.upstream.give_back(connection)
             if not (stale and repeatable):
                 raise
-            # A kept connection that closed before a byte came back: once more, on a new one.
-            connection = await self._send_head(request, head, careful=True)
-            answer = await self._head_or_give_back(connection)
         except BaseException:
             self.upstream.give_back(connection)
             raise
-        await self._send_answer(connection, request, answer, send)
+        # A kept connection that closed before a byte came back: once more, on a new one.
+        connection = await self._send_head(request, head, careful=True)
+        return connection, await self._head_or_give_back(connection)
 
     async def _send_head(
         self, request: BrowserRequest, head: bytes, *, careful: bool
@@ -104,10 +119,10 @@ class Relay:
             raise
 
     async def _send_body(
-        self, connection: UpstreamConnection, request: BrowserRequest, receive: Receive
+        self, connection: UpstreamConnection, request: BrowserRequest, body: "_Body"
     ) -> AnswerHead:
         """Stream the body up while listening for the answer, which may come early (Q-19)."""
-        pump = asyncio.ensure_future(self._pump(connection, request, receive))
+        pump = asyncio.ensure_future(self._pump(connection, request, body))
         head = asyncio.ensure_future(connection.head())
         try:
             await asyncio.wait({pump, head}, return_when=asyncio.FIRST_COMPLETED)
@@ -127,37 +142,26 @@ class Relay:
         return answer
 
     async def _pump(
-        self, connection: UpstreamConnection, request: BrowserRequest, receive: Receive
+        self, connection: UpstreamConnection, request: BrowserRequest, body: "_Body"
     ) -> None:
         chunked = is_chunked(request)
         scan = scanner(self.way, request)
-        taken = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise Aborted
-            data: bytes = message.get("body", b"")
-            taken += len(data)
-            if taken > self.way.route.max_body:
+        more = True
+        while more:
+            data, more = await body.next()
+            if body.taken > self.way.route.max_body:
                 raise Refused(Reason.BODY_TOO_LARGE)
-            more = bool(message.get("more_body"))
             _scan(scan, data, more=more)
             if data:
                 connection.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
                 connection.push(self.way.route.answer_timeout)
                 await connection.drain()
-            if not more:
-                if chunked:
-                    connection.write(b"0\r\n\r\n")
-                connection.end_request()
-                return
+        if chunked:
+            connection.write(b"0\r\n\r\n")
+        connection.end_request()
 
     async def _send_answer(
-        self,
-        connection: UpstreamConnection,
-        request: BrowserRequest,
-        answer: AnswerHead,
-        send: Send,
+        self, connection: UpstreamConnection, answer: AnswerHead, send: Send
     ) -> None:
         try:
             headers = answer_head(self.way, answer.status, answer.headers)
@@ -173,6 +177,51 @@ class Relay:
             raise Aborted from None
         finally:
             self.upstream.give_back(connection)
+
+
+class _Body:
+    """The request's body as it comes; kept as long as it is small, for the one repeat of R-08."""
+
+    def __init__(self, receive: Receive, request: BrowserRequest) -> None:
+        self._receive = receive
+        self._kept: list[bytes] | None = []
+        self._whole = not has_body(request)
+        self.expected = not self._whole
+        self.taken = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether all of it is here, so that it can be sent again."""
+        return self._whole and self._kept is not None
+
+    async def next(self) -> tuple[bytes, bool]:
+        """The next octets, and whether more follow. Raises Aborted if the browser went away."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise Aborted
+        data: bytes = message.get("body", b"")
+        more = bool(message.get("more_body"))
+        self.taken += len(data)
+        self._whole = not more
+        if self._kept is not None:
+            self._kept.append(data)
+            if self.taken > HELD:
+                self._kept = None
+        return data, more
+
+    def again(self) -> "_Body":
+        """The same body from its beginning."""
+        kept = b"".join(self._kept or [])
+        self._receive = _given(kept)
+        self._kept, self.taken = [], 0
+        return self
+
+
+def _given(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 class _Early(Exception):

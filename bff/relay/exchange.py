@@ -4,6 +4,7 @@ head out; a response head in, a browser's out.
 Pure, and the one place that decides: the shells around it only move bytes.
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -19,6 +20,7 @@ from bff.relay.headers import is_document, named_in_connection, private, to_brow
 
 VIA: Final = b"1.1 bff"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 _TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
 
@@ -173,6 +175,15 @@ def _max_forwards(request: BrowserRequest) -> bytes:
     if request.method != "OPTIONS" or given is None or not given.isdigit():
         return b""
     return b"max-forwards: %d\r\n" % (int(given) - 1)
+
+
+def wants_another_token(headers: Headers) -> bool:
+    """Whether a 401 may be about the token itself: it names no right that a new one lacks too.
+
+    Challenges come right, without a scheme, or not at all (RFC 6750 §3.1).
+    """
+    challenges = b", ".join(value for name, value in headers if name == b"www-authenticate")
+    return _INSUFFICIENT.search(challenges) is None
 
 
 def answer_head(way: Relayed, status: int, headers: Headers) -> Headers:

@@ -9,6 +9,7 @@ session; everything else is passing.
 import asyncio
 import secrets
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,6 +37,8 @@ from bff.session.store import (
 from bff.session.watch import Watch
 
 BACK_OFF: Final = 2.0  # seconds in which a failing provider is left alone; up to twice with jitter
+FORCED_AFTER: Final = 30.0  # seconds; a younger token is not renewed for an upstream's 401
+FORCED_KEPT: Final = 8192
 POLL: Final = 0.5  # seconds; the change stream is only a hint
 
 
@@ -69,6 +72,7 @@ class Refresher:
         self._server = server
         self._clock = clock
         self._background = background
+        self._forced: OrderedDict[str, str] = OrderedDict()  # key → the version refused once
         self._running: dict[str, asyncio.Task[Found | Refused]] = {}
         # The request itself, the keys to verify its ID token, and the write: all under one lease.
         self._budget = 2 * frontend.provider.total_timeout + frontend.session.store_deadline
@@ -89,6 +93,27 @@ class Refresher:
             case Need.NOW:
                 return await self._wait_for_fresh(found)
 
+    async def after_refusal(self, refused: Found) -> Found | None:
+        """The session with another access token than the one an upstream refused, if there is one.
+
+        If the session holds another by now, that one. Else it is renewed once, if it is not quite
+        new: a refusal of a fresh token is about something else (R-08). Raises Refused.
+        """
+        found = await self._opened.find(refused.session_id)
+        tokens = found.session.tokens
+        if tokens.access_token != refused.session.tokens.access_token:
+            return found
+        young = self._clock.now() - tokens.issued_at < FORCED_AFTER
+        if young or tokens.refresh_token is None or self._forced.get(found.key) == found.version:
+            return None
+        self._forced[found.key] = found.version
+        if len(self._forced) > FORCED_KEPT:
+            self._forced.popitem(last=False)
+        result = await asyncio.shield(self._task(found, forced=True))
+        if isinstance(result, Refused) or result.version == found.version:
+            return None  # the upstream's own answer says more than our trouble
+        return result
+
     async def _wait_for_fresh(self, found: Found) -> Found:
         """Join the refresh until the access token is good."""
         while True:
@@ -103,23 +128,23 @@ class Refresher:
     def _over(self, found: Found) -> bool:
         return expired(found.session.tokens, self._clock.now())
 
-    def _task(self, found: Found) -> asyncio.Task[Found | Refused]:
+    def _task(self, found: Found, *, forced: bool = False) -> asyncio.Task[Found | Refused]:
         task = self._running.get(found.key)
         if task is None:
-            task = self._running[found.key] = self._background.start(self._run(found))
+            task = self._running[found.key] = self._background.start(self._run(found, forced))
             task.add_done_callback(lambda _: self._running.pop(found.key, None))
         return task
 
-    async def _run(self, found: Found) -> Found | Refused:
+    async def _run(self, found: Found, forced: bool) -> Found | Refused:
         """Refresh, or wait for whoever does, until the session has other tokens."""
         deadline = time.monotonic() + self._lease_seconds
         try:
             while True:
-                result = await self._attempt(found)
+                result = await self._attempt(found, forced)
                 if result is not None:
                     return result
                 known, found = found, await self._opened.find(found.session_id)
-                if found.version != known.version or not self._still_due(found):
+                if found.version != known.version or not (forced or self._still_due(found)):
                     return found
                 if time.monotonic() > deadline:
                     return Refused(Reason.PROVIDER_UNAVAILABLE)
@@ -135,7 +160,7 @@ class Refresher:
         )
         return wanted in (Need.NOW, Need.AHEAD)
 
-    async def _attempt(self, found: Found) -> Found | Refused | None:
+    async def _attempt(self, found: Found, forced: bool) -> Found | Refused | None:
         """One try for the lease; None: look again."""
         asked_at = time.monotonic()
         owner = secrets.token_hex(12)
@@ -144,7 +169,7 @@ class Refresher:
         )
         match lease.outcome:
             case LeaseOutcome.HELD:
-                return await self._wait(found, lease)
+                return await self._wait(found, lease, forced)
             case LeaseOutcome.STALE | LeaseOutcome.GONE:
                 return None
             case LeaseOutcome.GRANTED | LeaseOutcome.GRANTED_AFTER_LAPSE:
@@ -152,8 +177,8 @@ class Refresher:
                 until = asked_at + self._lease_seconds
                 return await self._spend(found, _Owned(owner=owner, until=until, maybe_spent=spent))
 
-    async def _wait(self, found: Found, lease: Lease) -> Found | Refused | None:
-        if not self._over(found):
+    async def _wait(self, found: Found, lease: Lease, forced: bool) -> Found | Refused | None:
+        if not (forced or self._over(found)):
             return found  # renewed ahead by another, or left alone for a while: no hurry
         left = (lease.until or 0.0) - self._clock.now()
         if lease.backing_off:

@@ -89,6 +89,10 @@ class Sessions:
         """The session with an access token that is good to use. Raises Refused."""
         return await self._refresher.fresh(found)
 
+    async def after_refusal(self, found: Found) -> Found | None:
+        """The session with another access token than one an upstream refused. Raises Refused."""
+        return await self._refresher.after_refusal(found)
+
     def slide(self, found: Found) -> None:
         """Push the idle deadline out, behind the caller; only now and then (S-11)."""
         rest = min(self.frontend.session.idle / 20, SLIDE_AT_MOST)

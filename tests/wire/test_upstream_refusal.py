@@ -1,0 +1,140 @@
+"""An upstream's 401: one repeat with another token where that may help, and only then (R-08)."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.parts.browser import Browser, browsing
+from tests.parts.config import config
+from tests.parts.control import Control
+from tests.parts.raw import OK, Villain, villain
+from tests.parts.site import Site, serving
+
+REFUSED = b"HTTP/1.1 401 No\r\nwww-authenticate: %s\r\ncontent-length: 4\r\n\r\nmine"
+INVALID = REFUSED % b'Bearer error="invalid_token"'
+REFRESH = "token:refresh_token"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Villain]:
+    with villain() as found:
+        yield found
+
+
+@pytest.fixture
+def site(upstream: Villain, provider: Control) -> Iterator[Site]:
+    text = config(issuer=provider.simulator.issuer, api=upstream.url)
+    with serving(text) as found:
+        yield found
+
+
+@pytest.fixture
+def ada(site: Site, upstream: Villain) -> Iterator[Browser]:
+    upstream.script()
+    with browsing(site) as browser:
+        browser.sign_in()
+        yield browser
+
+
+def grow_old(site: Site, seconds: float = 31) -> None:
+    """Let store time go on, for this site alone."""
+    clock = site.application.site.fronts["default"].front.clock
+    clock.observe(clock.now() + seconds, time.monotonic())  # type: ignore[attr-defined]
+
+
+def tokens(upstream: Villain) -> list[bytes]:
+    return [received.all(b"authorization")[0] for received in upstream.received]
+
+
+@pytest.mark.rule("R-08")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_a_401_on_an_old_token_is_repeated_once_with_a_new_one(
+    ada: Browser, site: Site, upstream: Villain, provider: Control, method: str
+) -> None:
+    grow_old(site)
+    upstream.script(INVALID, OK)
+    body = b"x" * 1000 if method in ("POST", "PUT") else None
+    answer = ada.fetch(method, "/api/x", content=body)
+    assert (answer.status_code, answer.content) == (200, b"ok")
+    first, second = upstream.received
+    assert first.body == second.body == (body or b"")
+    assert len(set(tokens(upstream))) == 2
+    assert provider.count(REFRESH) == 1
+
+
+@pytest.mark.rule("R-08", "A-04")
+@pytest.mark.parametrize(
+    ("challenge", "age"),
+    [
+        pytest.param(b'Bearer error="invalid_token"', 0, id="a young token"),
+        pytest.param(b'Bearer error="insufficient_scope", scope="a"', 31, id="a right"),
+        pytest.param(b"Bearer error=insufficient_user_authentication", 31, id="a step-up"),
+    ],
+)
+def test_a_401_that_a_new_token_would_not_help_passes(
+    ada: Browser,
+    site: Site,
+    upstream: Villain,
+    provider: Control,
+    challenge: bytes,
+    age: float,
+) -> None:
+    grow_old(site, age)
+    upstream.script(REFUSED % challenge, OK)
+    answer = ada.fetch("GET", "/api/x")
+    assert (answer.status_code, answer.content) == (401, b"mine")
+    assert answer.headers["www-authenticate"] == 'Upstream realm="/api"'
+    assert (len(upstream.received), provider.count(REFRESH)) == (1, 0)
+    assert ada.fetch("GET", "/bff/session").json()["authenticated"]
+
+
+@pytest.mark.rule("R-08")
+def test_a_body_that_was_not_held_whole_is_not_repeated(
+    ada: Browser, site: Site, upstream: Villain, provider: Control
+) -> None:
+    grow_old(site)
+    upstream.script(INVALID, OK)
+    assert ada.fetch("POST", "/api/x", content=b"x" * 70_000).status_code == 401
+    assert (len(upstream.received), provider.count(REFRESH)) == (1, 0)
+
+
+@pytest.mark.rule("R-08", "Q-21")
+def test_a_second_401_passes_and_the_new_token_is_not_renewed_again(
+    ada: Browser, site: Site, upstream: Villain, provider: Control
+) -> None:
+    grow_old(site)
+    upstream.script(INVALID, INVALID, INVALID)
+    assert ada.fetch("POST", "/api/x", content=b"x").status_code == 401
+    assert ada.fetch("POST", "/api/x", content=b"x").status_code == 401
+    assert (len(upstream.received), provider.count(REFRESH)) == (3, 1)
+
+
+@pytest.mark.rule("R-08")
+def test_a_call_in_flight_while_the_token_was_renewed_is_repeated_without_a_refresh(
+    ada: Browser, site: Site, upstream: Villain, provider: Control
+) -> None:
+    grow_old(site)
+
+    def refused_after_another_renewed(connection: object, _: object) -> None:
+        with browsing(site) as tab:
+            tab.cookies = dict(ada.cookies)
+            assert tab.fetch("GET", "/api/other").status_code == 200
+        connection.sendall(INVALID)  # type: ignore[attr-defined]
+
+    upstream.script(refused_after_another_renewed, INVALID, OK, OK)
+    assert ada.fetch("POST", "/api/x", content=b"x").status_code == 200
+    assert provider.count(REFRESH) == 1
+    assert len(set(tokens(upstream))) == 2
+
+
+@pytest.mark.rule("R-08")
+def test_trouble_of_the_provider_leaves_the_upstreams_own_answer(
+    ada: Browser, site: Site, upstream: Villain, provider: Control
+) -> None:
+    grow_old(site)
+    provider.fault(REFRESH, status=500)
+    upstream.script(INVALID, OK)
+    answer = ada.fetch("GET", "/api/x")
+    assert (answer.status_code, answer.content) == (401, b"mine")
+    assert ada.fetch("GET", "/bff/session").json()["authenticated"]
