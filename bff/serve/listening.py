@@ -22,10 +22,11 @@ def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
 
     `option`: what to change when that fails. Raises CannotListen, and then nothing is left open.
     """
+    shown = _shown(host, port)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
-        raise CannotListen(f"{host}:{port}: no such host; change {option}", absent=True) from None
+        raise CannotListen(f"{shown}: no such host; change {option}", absent=True) from None
     sockets: list[socket.socket] = []
     try:
         for family, _, _, _, address in dict.fromkeys(found):
@@ -34,7 +35,7 @@ def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
         close(sockets)
         why = _WHY.get(error.errno or 0, "cannot be listened on")
         absent = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-        raise CannotListen(f"{host}:{port} {why}; change {option}", absent=absent) from None
+        raise CannotListen(f"{shown} {why}; change {option}", absent=absent) from None
     return sockets
 
 
@@ -69,5 +70,8 @@ def close(sockets: list[socket.socket]) -> None:
 
 def address(listening: socket.socket) -> str:
     """Host and port of a bound socket."""
-    host, port = listening.getsockname()[:2]
+    return _shown(*listening.getsockname()[:2])
+
+
+def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -79,6 +79,18 @@ def test_a_taken_port_is_named_with_its_option(option: str, change: str) -> None
     assert done.stderr == f"Error: 127.0.0.1:{port} is taken by another process; change {change}\n"
 
 
+def test_a_port_that_is_taken_on_ipv6_only_is_taken() -> None:
+    try:
+        taken = bind("::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with taken:
+        port = str(taken.getsockname()[1])
+        done = run("dev", "--port", port, *PORTS[3:])
+    assert done.returncode == 1
+    assert f"[::1]:{port} is taken by another process; change --port" in done.stderr
+
+
 def test_a_folder_without_an_application_is_named(tmp_path: Path) -> None:
     done = run(*PORTS, "--spa", str(tmp_path))
     assert done.returncode == 1
