@@ -42,7 +42,7 @@ conformance: $(VENV)/.test
 	$(RUN) -m tests.conformance
 
 schema: $(VENV)/.demo
-	$(RUN) -m bff.config.schema
+	$(RUN) -m bff.config.schema > config/bff.schema.json
 
 bench: $(VENV)/.test
 	$(RUN) benchmarks/relay.py

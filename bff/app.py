@@ -28,7 +28,7 @@ from bff.caller.transactions import Transactions
 from bff.clock import StoreClock
 from bff.config.load import Config, FrontEnd
 from bff.config.model import Route
-from bff.journal.log import Event, crashed, tell
+from bff.journal.log import Event, crashed, on_behalf_of, tell
 from bff.problem import Aborted, Answer, Reason, Refused, refusal
 from bff.provider.server import close, open_server
 from bff.relay.asgi import Relay
@@ -85,7 +85,13 @@ def _store(frontend: FrontEnd, clock: StoreClock) -> Store:
     url = section.store.get_secret_value()
     if url.startswith("memory:"):
         return MemoryStore(clock, deadline=section.store_deadline)
-    return RedisStore(url, prefix=section.prefix, clock=clock, deadline=section.store_deadline)
+    return RedisStore(
+        url,
+        prefix=section.prefix,
+        clock=clock,
+        deadline=section.store_deadline,
+        ca_file=None if section.ca_file is None else str(section.ca_file),
+    )
 
 
 def build(config: Config) -> Site:
@@ -193,6 +199,7 @@ class Application:
         here = site.fronts[scope["bff.frontend"]]
         request = read_request(scope, site.config.operate.trusted_proxies)
         scope["bff.request_id"] = request.request_id
+        on_behalf_of(request.peer, request.request_id)
         try:
             answer = await _answer(here, request, scope, receive, send)
         except Refused as refused:
@@ -247,8 +254,6 @@ def _refused(here: FrontSite, request: BrowserRequest, refused: Refused) -> Answ
             Event.CSRF_REFUSED,
             reason=refused.reason.value,
             frontend=frontend.name,
-            peer=request.peer,
-            request_id=request.request_id,
         )
     return refusal(
         refused,

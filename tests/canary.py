@@ -9,7 +9,7 @@ and inside gzip. What is searched where:
   everywhere, with the two EXCEPTIONS;
 - states, nonces and challenges, which the requests to the provider must carry through the browser:
   everywhere but in `Location` of `GET /bff/login`, and a sign-out's state in that of
-  `GET /bff/logout/provider`.
+  `GET /bff/logout/provider`, where the ID token holds the nonce of its login too.
 """
 
 import base64
@@ -79,8 +79,8 @@ PROTOCOL: Final[Mapping[str, Exempt]] = {
         re.compile(r"GET /bff/login"),
         re.compile(rb"\r\nlocation: ([^\r\n]*)"),
     ),
-    "the sign-out's own state in Location of GET /bff/logout/provider": Exempt(
-        frozenset({"states"}),
+    "state and the ID token's nonce in Location of GET /bff/logout/provider": Exempt(
+        frozenset({"states", "nonces"}),
         re.compile(r"GET /bff/logout/provider"),
         re.compile(rb"\r\nlocation: ([^\r\n]*)"),
     ),

@@ -63,8 +63,6 @@ async def callback(front: Front, request: BrowserRequest) -> Answer:
             Event.LOGIN_FAILED,
             reason=refused.reason.value,
             frontend=front.frontend.name,
-            peer=request.peer,
-            request_id=request.request_id,
         )
         link = (LOGIN_URL, "Sign in")
         if refused.reason is Reason.TRANSACTION_MISSING:
@@ -153,8 +151,6 @@ def _error(
         Event.LOGIN_FAILED,
         reason=Reason.PROVIDER_ERROR.value,
         frontend=front.frontend.name,
-        peer=request.peer,
-        request_id=request.request_id,
     )
     link = (LOGIN_URL, "Sign in")
     refused = Refused(Reason.PROVIDER_ERROR)
@@ -204,16 +200,14 @@ async def _sign_in(
         )
         claims = await _claims(front, id_token, response)
         session = _session(front, response, id_token, claims, now)
-        await _end_former(front, transaction)
         session_id = await front.sessions.begin(session, device=_device(request))
+        await _end_former(front, transaction, session, session_id)
     except BaseException:
         _revoke(front, response, session, now)
         raise
     tell(
         Event.LOGIN,
         frontend=front.frontend.name,
-        peer=request.peer,
-        request_id=request.request_id,
         session=front.sessions.session_tag(session_id),
         person=front.sessions.person_tag(session),
     )
@@ -263,17 +257,23 @@ def _session(
     return Session(frontend=front.frontend.name, identity=identity, tokens=tokens, created_at=now)
 
 
-async def _end_former(front: Front, transaction: LoginTransaction) -> None:
-    """End the session that was live when this login began (C-13).
+async def _end_former(
+    front: Front, transaction: LoginTransaction, session: Session, session_id: str
+) -> None:
+    """End the session that was live when this login began (C-13); if it cannot be, neither begins.
 
     The callback is a cross-site navigation and never carries the Strict cookie, so the attempt
     has kept its id.
     """
     if transaction.session_id is None:
         return
-    former = await front.sessions.end(transaction.session_id, Reason.SESSION_ENDED)
+    try:
+        former = await front.sessions.end(transaction.session_id, Reason.SESSION_ENDED)
+    except Refused:
+        front.sessions.abandon(session_id)
+        raise
     if former is not None:
-        front.sessions.revoke(former.tokens)
+        front.sessions.revoke_former(former, session)
 
 
 def _revoke(front: Front, response: TokenResponse, session: Session | None, now: float) -> None:

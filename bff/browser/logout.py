@@ -78,8 +78,6 @@ def _audit(front: Front, request: BrowserRequest, session_id: str, session: Sess
     tell(
         Event.LOGOUT,
         frontend=front.frontend.name,
-        peer=request.peer,
-        request_id=request.request_id,
         session=front.sessions.session_tag(session_id),
         person=None if session is None else front.sessions.person_tag(session),
     )

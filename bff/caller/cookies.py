@@ -70,23 +70,18 @@ class Cookies:
         if not values:
             raise Refused(Reason.NO_SESSION)
         if len(values) > 1:
-            tell(Event.COOKIE_FORGED, reason="twice", peer=request.peer, **self._about(request))
+            tell(Event.COOKIE_FORGED, reason="twice", frontend=self.frontend.name)
             raise Refused(Reason.NO_SESSION)
         try:
             return _verified(self.keyring, self.frontend.origin, values[0])
         except Refused as refused:
             if refused.reason is Reason.NO_SESSION:
-                tell(
-                    Event.COOKIE_FORGED, reason="forged", peer=request.peer, **self._about(request)
-                )
+                tell(Event.COOKIE_FORGED, reason="forged", frontend=self.frontend.name)
             raise Refused(refused.reason) from None
 
     def values(self, request: BrowserRequest, name: str) -> list[str]:
         """Every value the request carries under exactly that name."""
         return [value for found, value in pairs(request) if found == name]
-
-    def _about(self, request: BrowserRequest) -> dict[str, str]:
-        return {"frontend": self.frontend.name, "request_id": request.request_id}
 
 
 def pairs(request: BrowserRequest) -> list[tuple[str, str]]:

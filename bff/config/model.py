@@ -152,6 +152,7 @@ class Logout(Section):
 
     return_to: str = "/"
     revoke_access_token: Flag = False
+    revoke_former: Flag = False
     clear_site_data: Flag = False
 
 

@@ -25,6 +25,8 @@ from bff.session.seal import Sealer
 from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
 
+Hint = Literal["refresh_token", "access_token"]
+
 SLIDE_AT_MOST: Final = 60.0  # seconds; a session may end that much early, never late
 
 
@@ -153,6 +155,10 @@ class Sessions:
             raise Refused(Reason.INTERNAL_ERROR)
         return session_id
 
+    def abandon(self, session_id: str) -> None:
+        """End a session that was begun and that no browser will ever know, behind the caller."""
+        self.background.run(self._undo(self._opened.key(session_id)))
+
     async def _undo(self, key: str) -> None:
         try:
             await self.store.end(key, owner=secrets.token_hex(12), reason="session_ended")
@@ -189,13 +195,28 @@ class Sessions:
 
     def revoke(self, tokens: Tokens) -> None:
         """Revoke at the provider, behind the caller (RFC 7009)."""
-        self.background.run(self._revoke(tokens))
+        first: Hint = "access_token" if tokens.refresh_token is None else "refresh_token"
+        both: tuple[Hint, Hint] = ("refresh_token", "access_token")
+        wanted = both if self.frontend.logout.revoke_access_token else (first,)
+        self.background.run(self._revoke(tokens, wanted))
 
-    async def _revoke(self, tokens: Tokens) -> None:
-        if tokens.refresh_token is not None:
-            await revoke(self.server, tokens.refresh_token, hint="refresh_token")
-        if tokens.refresh_token is None or self.frontend.logout.revoke_access_token:
-            await revoke(self.server, tokens.access_token, hint="access_token")
+    def revoke_former(self, former: Session, by: Session) -> None:
+        """Revoke what a session held that a new login has ended, behind the caller.
+
+        Most providers hang all of one person's tokens on one grant, and revoking any of them ends
+        the grant: the new session's tokens as well. So for the same person they are destroyed with
+        the record, where alone they were, unless the configuration says that it does no harm.
+        """
+        theirs = (former.identity.iss, former.identity.sub)
+        another = theirs != (by.identity.iss, by.identity.sub)
+        if another or self.frontend.logout.revoke_former:
+            self.revoke(former.tokens)
+
+    async def _revoke(self, tokens: Tokens, hints: Iterable[Hint]) -> None:
+        for hint in hints:
+            token = tokens.refresh_token if hint == "refresh_token" else tokens.access_token
+            if token is not None:
+                await revoke(self.server, token, hint=hint)
 
     def session_tag(self, session_id: str) -> str:
         """How the log names a session: a keyed hash (E-07)."""

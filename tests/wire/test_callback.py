@@ -687,6 +687,22 @@ def test_a_login_over_a_live_session_ends_it_and_revokes_its_tokens(
 
 
 @pytest.mark.rule("C-13")
+@pytest.mark.parametrize(("setting", "revoked"), [("false", 0), ("true", 1)])
+def test_the_same_persons_former_tokens_are_destroyed_and_revoked_only_where_that_is_said(
+    sites: Sites, provider: Control, setting: str, revoked: int
+) -> None:
+    site = sites(more=f"[logout]\nrevoke_former = {setting}\n")
+    with browsing(site) as browser, browsing(site) as thief:
+        browser.sign_in()
+        thief.cookies = dict(browser.cookies)
+        browser.sign_in()
+        site.settle()
+        assert provider.count("revoke") == revoked
+        assert reason(thief.fetch("GET", "/api/tasks")) == "session_ended"
+        assert browser.fetch("GET", "/api/tasks").status_code == 200
+
+
+@pytest.mark.rule("C-13")
 @pytest.mark.rule("S-06")
 @pytest.mark.parametrize("chosen", ["attackers-choice", "0" * 86])
 def test_no_session_id_that_somebody_planted_is_adopted(browser: Browser, chosen: str) -> None:
