@@ -193,6 +193,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--only", default="", help="loads whose name contains this")
     asked = parser.parse_args()
     results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     with (

@@ -66,7 +66,7 @@ class Cycle:
         self.body = bytearray()
         self.more_body = True
         self._body_given = False
-        self._head = b""  # not written yet
+        self._head = b""  # waits for the first part of the body, which may be empty
         self._chunked = False
         self._left: int | None = None  # octets of the body still to come, where it has a length
         self._bodyless = False
@@ -115,7 +115,7 @@ class Cycle:
         return not self._body_given and (bool(self.body) or not self.more_body)
 
     async def send(self, message: Message) -> None:
-        """The next part of the answer (ASGI)."""
+        """The next part of the answer (ASGI). The head leaves with the first part of the body."""
         if self.disconnected:
             return
         if self._door.flow.write_paused:
@@ -141,8 +141,6 @@ class Cycle:
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         self._head = b"".join((STATUS_LINES[status], *lines, b"\r\n"))
-        # Where the body is at hand it leaves together with the head; else the head goes alone.
-        asyncio.get_running_loop().call_soon(self._flush_head)
 
     def _field_lines(self, headers: Headers) -> list[bytes]:
         lines: list[bytes] = []
@@ -156,11 +154,6 @@ class Cycle:
         if not dated:
             lines.append(self._door.date_line())
         return lines
-
-    def _flush_head(self) -> None:
-        if self._head and not self.disconnected:
-            head, self._head = self._head, b""
-            self._door.transport.write(head)
 
     def _continue(self, body: bytes, *, more: bool) -> None:
         head, self._head = self._head, b""

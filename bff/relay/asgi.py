@@ -30,6 +30,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_NOTHING_YET: Final = {"type": "http.response.body", "body": b"", "more_body": True}
 HELD: Final = 64 * 1024  # octets of a body kept for a repeat
 
 
@@ -167,6 +168,8 @@ class Relay:
             headers = answer_head(self.way, answer.status, answer.headers)
             start = {"type": "http.response.start", "status": answer.status, "headers": headers}
             await send(start)
+            if not connection.ready:
+                await send(_NOTHING_YET)  # the head must not wait for a body that takes its time
             while True:
                 data = await connection.chunk(self.way.route.idle_timeout)
                 last = not data or connection.whole == b""

@@ -36,7 +36,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._closed = False
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
-        self.idle_since = 0.0
+        self._idle_since = 0.0
         self.used = False  # whether it has served an exchange before this one
         self._timer: asyncio.TimerHandle | None = None
         self._reset("")
@@ -114,6 +114,16 @@ class UpstreamConnection(asyncio.Protocol):
         return data
 
     @property
+    def idle_for(self) -> float:
+        """Seconds since the last exchange ended."""
+        return self._loop.time() - self._idle_since
+
+    @property
+    def ready(self) -> bool:
+        """Whether `chunk` would answer at once."""
+        return bool(self._chunks) or self._complete
+
+    @property
     def whole(self) -> bytes | None:
         """The body, if all of it is here already."""
         return b"".join(self._chunks) if self._complete else None
@@ -127,7 +137,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._disarm()
         self._busy = False
         self.used = True
-        self.idle_since = self._loop.time()
+        self._idle_since = self._loop.time()
         good = self._complete and self._reusable and not (self._request_open or self._closed)
         if not good:
             self.abort()

@@ -56,7 +56,7 @@ class Upstream:
     def _take_idle(self, careful: bool) -> UpstreamConnection | None:
         while self._idle:
             connection = self._idle.pop()
-            age = asyncio.get_running_loop().time() - connection.idle_since
+            age = connection.idle_for
             if connection.open and age < (FRESH_SECONDS if careful else IDLE_SECONDS):
                 return connection
             connection.abort()

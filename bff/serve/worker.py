@@ -5,6 +5,7 @@ may send them to the whole group, and the supervisor alone knows when listening 
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -26,6 +27,11 @@ async def work(control: socket.socket, sockets: list[socket.socket]) -> None:
         application = Application(config)
         running = Running(config, application)
         await running.start(sockets)
+        # What is here now stays: the collector need not walk over it again and again, nor come
+        # every few requests, each of which leaves a handful of cycles.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         reports = asyncio.create_task(_report(application, channel))
         # Whatever comes next is the word to stop, or the end.
         word = asyncio.create_task(channel.read())

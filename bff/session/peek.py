@@ -6,6 +6,7 @@ its key, and if anything is in doubt the connection closes and the whole batch f
 """
 
 import asyncio
+import itertools
 import secrets
 import ssl
 from collections import deque
@@ -82,6 +83,8 @@ class PeekLine(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._reader = hiredis.Reader()
         self._greeting = 0  # replies to AUTH and SELECT still to come
+        self._nonce = secrets.token_hex(8).encode()  # with a count: no batch has another's
+        self._count = itertools.count()
         self._waiting: _Batch | None = None
         self._sent: deque[_Batch] = deque()
 
@@ -94,12 +97,15 @@ class PeekLine(asyncio.Protocol):
         """The fields of the record at `key`, with the others asked in this turn of the loop."""
         answer: asyncio.Future[Fields] = self._loop.create_future()
         if self._waiting is None:
-            self._waiting = _Batch([], [], secrets.token_hex(8).encode())
-            self._loop.call_soon(self._flush)
+            self._waiting = _Batch([], [], b"%s%d" % (self._nonce, next(self._count)))
             self._keys: list[bytes] = []
+            if self._sent:
+                self._loop.call_soon(self._flush)  # others of this turn may come along
         self._keys.append(key)
         self._waiting.tags.append(tag)
         self._waiting.answers.append(answer)
+        if not self._sent:
+            self._flush()  # nobody is being waited for: no turn is lost
         return answer
 
     def close(self) -> None:

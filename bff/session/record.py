@@ -150,9 +150,9 @@ def due(tokens: Tokens, now: float, *, ahead: float, jitter: float) -> bool:
     """
     if tokens.expires_at is None or tokens.refresh_token is None:
         return False
-    life = tokens.expires_at - tokens.issued_at
-    part = ahead * (1 - jitter * _spread(tokens.access_token))
-    return now >= _usable_until(tokens, tokens.expires_at) - life * part
+    part = ahead * (tokens.expires_at - tokens.issued_at)
+    left = _usable_until(tokens, tokens.expires_at) - now
+    return left <= part and left <= part * (1 - jitter * _spread(tokens.access_token))
 
 
 def _usable_until(tokens: Tokens, expires_at: float) -> float:
