@@ -42,7 +42,8 @@ conformance: $(VENV)/.test
 	$(RUN) -m tests.conformance
 
 schema: $(VENV)/.demo
-	$(RUN) -m bff.config.schema > config/bff.schema.json
+	$(RUN) -m bff.config.schema > config/bff.schema.json.new
+	mv config/bff.schema.json.new config/bff.schema.json
 
 bench: $(VENV)/.test
 	$(RUN) benchmarks/relay.py

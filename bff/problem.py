@@ -238,7 +238,7 @@ def refusal(
     problem = PROBLEMS[refused.reason]
     headers = [*security_headers(secure=secure), *_facts(refused, problem.status)]
     if as_page:
-        about = (problem.sentence, *([detail] if detail else ()))
+        about = (*([detail] if detail else ()), problem.sentence)
         reference = f"Reason: {refused.reason} · Request: {request_id}"
         body = page(problem.title, (*about, reference), link=link)
         headers += PAGE_HEADERS

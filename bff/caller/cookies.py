@@ -84,17 +84,21 @@ class Cookies:
         return [value for found, value in pairs(request) if found == name]
 
 
-def pairs(request: BrowserRequest) -> list[tuple[str, str]]:
+def pairs(request: BrowserRequest) -> tuple[tuple[str, str], ...]:
     """The cookie pairs of a request, in order; names are case-sensitive (RFC 6265 §4.2)."""
     header = request.get(b"cookie")
-    if header is None:
-        return []
+    return () if header is None else _pairs(header)
+
+
+@lru_cache(maxsize=4096)
+def _pairs(header: bytes) -> tuple[tuple[str, str], ...]:
+    """Pure, and a browser sends the same field again and again."""
     found = []
     for part in header.decode("latin-1").split(";"):
         name, equals, value = part.strip(" \t").partition("=")
         if equals:
             found.append((name, value))
-    return found
+    return tuple(found)
 
 
 def _signed(key: Key, origin: str, session_id: str) -> str:

@@ -4,8 +4,10 @@ Parsed once per request from the ASGI scope that the door made.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
+from typing_extensions import override
 
 from bff.caller.peer import Network, client_address, is_trusted, request_id
 from bff.problem import Headers
@@ -13,18 +15,22 @@ from bff.problem import Headers
 NAVIGATE: Final = b"navigate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserRequest:
+class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Method, raw path and query, header fields by lower-case name, peer address."""
 
     method: str
-    target: bytes = field(repr=False)  # path and query, octet for octet
+    target: bytes  # path and query, octet for octet
     path: bytes
-    query: bytes = field(repr=False)
-    headers: Headers = field(repr=False)
-    fields: Mapping[bytes, bytes] = field(repr=False)  # repeated ones joined by ", "
+    query: bytes
+    headers: Headers
+    fields: Mapping[bytes, bytes]  # repeated ones joined by ", "
     peer: str
     request_id: str
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds: cookies and codes are in it."""
+        return "<BrowserRequest>"
 
     def get(self, name: bytes) -> bytes | None:
         """The field's value, or None. A repeated field never equals a single value."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from bff.app import ENDPOINTS
 from bff.caller.cookies import Cookies
 from bff.caller.request import BrowserRequest, read_request
@@ -229,7 +231,7 @@ def _request(method: str, target: bytes, headers: Headers) -> BrowserRequest:
         "headers": headers,
         "client": ("192.0.2.1", 0),  # an address for documentation (RFC 5737)
     }
-    return replace(read_request(scope, ()), request_id="<request id>")
+    return structs.replace(read_request(scope, ()), request_id="<request id>")
 
 
 def as_json(explanation: Explanation) -> str:

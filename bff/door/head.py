@@ -5,8 +5,10 @@ After the parser, before a request exists for anybody else (RFC 9112 §3, RFC 91
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from typing_extensions import override
 
 from bff.problem import Headers, Reason, Refused
 
@@ -19,14 +21,18 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOT
 _TARGET: Final = re.compile(rb"/[\x21-\x22\x24-\x7e]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A head that may go on: its target in origin-form, octet for octet."""
 
-    target: bytes = field(repr=False)
+    target: bytes
     frontend: str  # the name of the one that answers for this host
     expects_continue: bool
     answered_here: bool  # OPTIONS * and OPTIONS that may go no further (RFC 9110 §9.3.7, §7.6.2)
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds: a target may hold a code."""
+        return "<Head>"
 
 
 def judge(

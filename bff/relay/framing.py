@@ -1,17 +1,23 @@
 """How long an upstream's answer is, if there is one way to tell (RFC 9112 §6.3). Pure."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
+from typing_extensions import override
 
 from bff.problem import Headers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerHead:
+class AnswerHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The head of an upstream's answer."""
 
     status: int
-    headers: Headers = field(repr=False)
+    headers: Headers
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds: an upstream may set cookies."""
+        return "<AnswerHead>"
 
 
 class Framing(StrEnum):

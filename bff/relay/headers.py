@@ -5,6 +5,7 @@ Pure: headers in, headers out. It knows no socket, no store and no clock.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from bff.problem import Headers
@@ -63,15 +64,17 @@ def to_upstream(
     passed = [
         (name, value)
         for name, value in headers
-        if name not in _OURS
-        and name not in hop
-        and name not in route_sets
-        and not name.startswith(_FORGED)
-        and b"_" not in name  # some servers read x_user as x-user
+        if _may_go_up(name) and name not in hop and name not in route_sets
     ]
     if cookies and (kept := _cookies(headers, cookies)):
         passed.append((b"cookie", kept))
     return passed
+
+
+@lru_cache(maxsize=4096)
+def _may_go_up(name: bytes) -> bool:
+    # Some servers read x_user as x-user.
+    return name not in _OURS and not name.startswith(_FORGED) and b"_" not in name
 
 
 def _cookies(headers: Headers, allowed: Collection[bytes]) -> bytes:
@@ -118,9 +121,12 @@ def _may_set(value: bytes, allowed: Collection[bytes]) -> bool:
 def is_document(headers: Headers) -> bool:
     """Whether a browser might run the answer as a page: by its type, or because it states none."""
     stated = [value for name, value in headers if name == b"content-type"]
-    if len(stated) != 1:
-        return True
-    kind = stated[0].partition(b";")[0].strip(b" \t").lower()
+    return len(stated) != 1 or _is_document_type(stated[0])
+
+
+@lru_cache(maxsize=1024)
+def _is_document_type(stated: bytes) -> bool:
+    kind = stated.partition(b";")[0].strip(b" \t").lower()
     return kind in _DOCUMENTS or kind.endswith(b"+xml") or b"/" not in kind
 
 

@@ -6,9 +6,12 @@ ended anywhere is refused by the very next request everywhere.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+import msgspec
+from typing_extensions import override
 
 from bff.clock import Clock
 from bff.journal.log import Event, tell
@@ -30,15 +33,19 @@ _REASONS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A live session as one request sees it."""
 
     key: str
-    session_id: str = field(repr=False)
+    session_id: str
     version: str
     live: Live
     session: Session
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds: a session id is in it."""
+        return "<Found>"
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from bff.clock import Clock
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
@@ -266,7 +268,7 @@ class Refresher:
         if not await self._replaced(found, owned, session, version):
             await self._not_replaced(found, response)
             return None
-        live = replace(found.live, version=version, refresh_at=tokens.refresh_expires_at)
+        live = structs.replace(found.live, version=version, refresh_at=tokens.refresh_expires_at)
         fresh = self._opened.keep(found.key, found.session_id, live, version, session)
         if not believed:
             return Refused(Reason.PROVIDER_UNAVAILABLE)

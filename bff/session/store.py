@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
+import msgspec
+
 from bff.session.record import Deadlines
 
 TOMBSTONE_SECONDS: Final = 600
@@ -26,8 +28,7 @@ class OutcomeUnknown(StoreUnavailable):
     """A write was asked for and may have been done: re-read before anything is undone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
+class Live(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record that lives: its version and its deadlines."""
 
     version: str

@@ -61,6 +61,7 @@ class Browser:
         return response
 
     def _keep(self, response: httpx.Response) -> None:
+        self.http.cookies.clear()  # the client's own jar knows nothing of SameSite
         for line in response.headers.get_list("set-cookie"):
             name, _, rest = line.partition("=")
             value = rest.partition(";")[0]

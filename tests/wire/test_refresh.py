@@ -183,6 +183,18 @@ def test_invalid_grant_ends_the_session_and_says_where_to_sign_in(
     fingerprint(ada)
 
 
+@pytest.mark.rule("E-08")
+def test_a_rejected_refresh_is_told_to_the_auditor_with_the_request_that_met_it(
+    ada: Browser, provider: Control, told: Callable[[], list[dict[str, Any]]]
+) -> None:
+    provider.do("revoke", {"sub": "ada"})
+    answer = ada.fetch("GET", "/api/token")
+    (line,) = [line for line in told() if line["event"] == "refresh_rejected"]
+    assert line["audit"]
+    assert line["request_id"] == answer.json()["request_id"]
+    assert (line["peer"], line["frontend"]) == ("127.0.0.1", "default")
+
+
 @pytest.mark.rule("R-09")
 def test_without_a_refresh_token_an_expired_one_is_the_end_and_the_api_is_not_asked(
     site: Site, provider: Control
