@@ -118,10 +118,12 @@ class PeekLine(asyncio.Protocol):
             return
         if batch.timer is None:
             batch.timer = self._loop.call_later(self._patience, self._fail)
-        if self._transport is None or self._greeting:
+        if self._transport is None:
             if self._connecting is None:
                 self._connecting = self._loop.create_task(self._connect())
             return
+        if self._greeting:
+            return  # the batch leaves when the server has let us in
         self._waiting = None
         self._sent.append(batch)
         lines = [b"%s$%d\r\n%s\r\n%s" % (_HMGET, len(key), key, _ASKED) for key in self._keys]

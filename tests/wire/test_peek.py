@@ -167,3 +167,25 @@ def test_no_redis_is_a_connection_lost_at_once() -> None:
         peeker.close()
 
     asyncio.run(main())
+
+
+def test_questions_asked_while_a_line_connects_open_no_second_connection() -> None:
+    connections = 0
+
+    async def ask(peeker: Peeker) -> None:
+        async def late(tag: bytes, turns: int) -> Fields:
+            for _ in range(turns):  # in every turn of the loop that connecting and greeting take
+                await asyncio.sleep(0)
+            return await peeker.ask(b"p:" + tag, tag)
+
+        tags = [b"%064d" % number for number in range(200)]
+        answers = await asyncio.gather(*(late(tag, at) for at, tag in enumerate(tags)))
+        assert [answer[0] for answer in answers] == tags
+
+    def counting(commands: list[list[bytes]]) -> bytes:
+        nonlocal connections
+        connections += commands[0][0] == b"AUTH"
+        return truthful(commands)
+
+    run(counting, ask)
+    assert connections <= 2
