@@ -8,6 +8,7 @@ import pytest
 from bff.app import ENDPOINTS
 from bff.config.load import parse
 from bff.keys import new_key
+from bff.problem import PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,6 +27,12 @@ def test_every_endpoint_is_in_the_table() -> None:
     named = set(re.findall(r"^\| `(GET|POST) (/bff/[a-z/]+)", README, re.MULTILINE))
     built = {(method, path.decode()) for path, methods in ENDPOINTS.items() for method in methods}
     assert named == built
+
+
+def test_every_reason_is_in_the_table_under_its_status() -> None:
+    rows = re.findall(r"^\| ([45]\d\d) \| (.+) \|$", README, re.MULTILINE)
+    named = {reason: int(code) for code, cell in rows for reason in re.findall(r"`(\w+)`", cell)}
+    assert named == {reason.value: problem.status for reason, problem in PROBLEMS.items()}
 
 
 def test_every_file_that_is_linked_exists() -> None:
