@@ -50,7 +50,7 @@ class Relay:
         body = _Body(receive, request)
         connection, answer = await self._ask(request, found, body)
         if answer.status == 401 and found is not None:
-            again = await self._fresher(found, answer, body)
+            again = await self._fresher(found, connection, answer, body)
             if again is not None:
                 # What was refused with the old token was not done, so it may be said again (R-08).
                 self.upstream.give_back(connection)
@@ -60,11 +60,17 @@ class Relay:
         if found is not None and request.get(b"x-bff-background") != b"1":
             self.sessions.slide(found)
 
-    async def _fresher(self, found: Found, answer: AnswerHead, body: "_Body") -> Found | None:
+    async def _fresher(
+        self, found: Found, connection: UpstreamConnection, answer: AnswerHead, body: "_Body"
+    ) -> Found | None:
         """The session with another access token than the one that the upstream refused."""
         if not body.held or not wants_another_token(answer.headers):
             return None
-        return await self.sessions.after_refusal(found)
+        try:
+            return await self.sessions.after_refusal(found)
+        except BaseException:
+            self.upstream.give_back(connection)
+            raise
 
     async def authorize(self, request: BrowserRequest) -> Found | None:
         """The session whose token goes with the request, if the route gives one (Q-07)."""

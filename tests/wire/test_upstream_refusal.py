@@ -138,3 +138,25 @@ def test_trouble_of_the_provider_leaves_the_upstreams_own_answer(
     answer = ada.fetch("GET", "/api/x")
     assert (answer.status_code, answer.content) == (401, b"mine")
     assert ada.fetch("GET", "/bff/session").json()["authenticated"]
+
+
+@pytest.mark.rule("R-08", "S-14")
+def test_a_session_that_ended_meanwhile_leaves_no_connection_taken(
+    upstream: Villain, provider: Control
+) -> None:
+    text = config(issuer=provider.simulator.issuer, api=upstream.url, route="connections = 1")
+    with serving(text) as site, browsing(site) as ada:
+        ada.sign_in()
+        grow_old(site)
+
+        def refused_after_a_logout(connection: object, _: object) -> None:
+            with browsing(site) as tab:
+                tab.cookies = dict(ada.cookies)
+                assert tab.fetch("POST", "/bff/logout").status_code == 200
+            connection.sendall(INVALID)  # type: ignore[attr-defined]
+
+        upstream.script(refused_after_a_logout, OK)
+        answer = ada.fetch("GET", "/api/x")
+        assert (answer.status_code, answer.json()["reason"]) == (401, "session_ended")
+        ada.sign_in()
+        assert ada.fetch("GET", "/api/x").content == b"ok"
