@@ -6,6 +6,7 @@ relayed paths go to `relay`, the rest are the SPA's files. Every refusal becomes
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from bff.browser.callback import callback
@@ -22,7 +23,7 @@ from bff.browser.logout import logout
 from bff.browser.provider_logout import provider_logout
 from bff.browser.session import get_session, post_session
 from bff.caller.cookies import Cookies
-from bff.caller.request import BrowserRequest, read_request
+from bff.caller.request import BrowserRequest
 from bff.caller.same_origin import is_preflight
 from bff.caller.transactions import Transactions
 from bff.clock import StoreClock
@@ -31,8 +32,8 @@ from bff.config.model import Route
 from bff.journal.log import Event, crashed, on_behalf_of, tell
 from bff.problem import Aborted, Answer, Reason, Refused, refusal
 from bff.provider.server import close, open_server
-from bff.relay.asgi import Relay
 from bff.relay.exchange import relayed
+from bff.relay.lane import Passage, Relay
 from bff.relay.route import RouteTable, route_table
 from bff.relay.static import Files, files
 from bff.relay.upstream import Upstream
@@ -42,6 +43,7 @@ from bff.session.redis import RedisStore
 from bff.session.seal import Sealer
 from bff.session.sessions import Sessions
 from bff.session.store import Store, StoreUnavailable
+from bff.wire import Turn
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -144,7 +146,11 @@ def _way(route: Route, frontend: FrontEnd, sessions: Sessions, cookies: Cookies)
         ca_file=None if route.ca_file is None else str(route.ca_file),
     )
     return Relay(
-        way=relayed(route, frontend), upstream=upstream, sessions=sessions, cookies=cookies
+        way=relayed(route, frontend),
+        upstream=upstream,
+        sessions=sessions,
+        cookies=cookies,
+        refuse=partial(_refused, frontend),
     )
 
 
@@ -193,22 +199,31 @@ class Application:
                 found.append("provider")
         return found
 
+    def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Passage | None:
+        """Who answers a relayed request past ASGI; None for every other, the refused too."""
+        here = self.site.fronts[frontend]
+        try:
+            route = here.table.match(request.path)
+        except Refused:
+            return None
+        way = None if route is None else here.ways[route.path]
+        return Passage(way, request, turn) if isinstance(way, Relay) else None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         site = self.site
         here = site.fronts[scope["bff.frontend"]]
-        request = read_request(scope, site.config.operate.trusted_proxies)
-        scope["bff.request_id"] = request.request_id
+        request: BrowserRequest = scope["bff.request"]
         on_behalf_of(request.peer, request.request_id)
         try:
             answer = await _answer(here, request, scope, receive, send)
         except Refused as refused:
-            answer = _refused(here, request, refused)
+            answer = _refused(here.front.frontend, request, refused)
         except Aborted:
             raise
         except Exception as error:  # noqa: BLE001 - an exception in any check refuses (E-05)
             crashed(error, request_id=request.request_id)
-            answer = _refused(here, request, Refused(Reason.INTERNAL_ERROR))
+            answer = _refused(here.front.frontend, request, Refused(Reason.INTERNAL_ERROR))
         if answer is not None:
             await send(
                 {
@@ -230,10 +245,9 @@ async def _answer(
     if route is None:
         return await _endpoint(here.front, request)
     way = here.ways[route.path]
-    if isinstance(way, Relay):
-        await way.serve(request, receive, send)
-    else:
-        await way.serve(request, scope, receive, send)
+    if isinstance(way, Relay):  # the door gives these to the lane
+        raise Refused(Reason.INTERNAL_ERROR)
+    await way.serve(request, scope, receive, send)
     return None
 
 
@@ -247,8 +261,7 @@ async def _endpoint(front: Front, request: BrowserRequest) -> Answer:
     return await endpoint(front, request)
 
 
-def _refused(here: FrontSite, request: BrowserRequest, refused: Refused) -> Answer:
-    frontend = here.front.frontend
+def _refused(frontend: FrontEnd, request: BrowserRequest, refused: Refused) -> Answer:
     if refused.reason in _CSRF:
         tell(
             Event.CSRF_REFUSED,

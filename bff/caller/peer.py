@@ -41,9 +41,9 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     return any(parsed in network for network in trusted)
 
 
-def request_id(given: bytes | None, *, trusted: bool) -> str:
+def request_id(given: bytes | None, *, hop: str, trusted: Sequence[Network]) -> str:
     """The request's id: ours, or a trusted proxy's if it is short and plain (E-10)."""
-    if trusted and given is not None:
+    if given is not None and is_trusted(hop, trusted):
         text = given.decode("latin-1")
         if _REQUEST_ID.fullmatch(text):
             return text

@@ -1,18 +1,19 @@
 """A browser's request as the rooms read it: the raw target, the fields, the peer.
 
-Parsed once per request from the ASGI scope that the door made.
+Made once per request, by the door, from a head that it has judged.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from typing_extensions import override
 
-from bff.caller.peer import Network, client_address, is_trusted, request_id
+from bff.caller.peer import Network, client_address, request_id
 from bff.problem import Headers
 
 NAVIGATE: Final = b"navigate"
+NONE: Final[frozenset[bytes]] = frozenset()
 
 
 class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -48,26 +49,39 @@ class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return b"text/html" in self.fields.get(b"accept", b"")
 
 
-def read_request(scope: Mapping[str, Any], trusted: Sequence[Network]) -> BrowserRequest:
-    """The request in an ASGI scope of the door; `trusted`: the proxies whose word counts."""
-    headers: Headers = scope["headers"]
+def join_fields(headers: Headers) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The fields by name, repeated ones joined, and the names of those that were repeated."""
     fields: dict[bytes, bytes] = {}
+    repeated: list[bytes] = []
     for name, value in headers:
         if name in fields:
             # Cookie pairs are joined as RFC 6265 §4.2.1 joins them, all else as lists.
             glue = b"; " if name == b"cookie" else b", "
             fields[name] = fields[name] + glue + value
+            repeated.append(name)
         else:
             fields[name] = value
-    client = scope["client"]
-    hop = client[0] if client else ""
+    return fields, frozenset(repeated) if repeated else NONE
+
+
+def read_request(
+    method: str,
+    target: bytes,
+    headers: Headers,
+    fields: Mapping[bytes, bytes],
+    *,
+    hop: str,
+    trusted: Sequence[Network],
+) -> BrowserRequest:
+    """The request of a judged head; `trusted`: the proxies whose word counts, `hop`: the peer."""
+    path, _, query = target.partition(b"?")
     return BrowserRequest(
-        method=scope["method"],
-        target=scope["bff.target"],
-        path=scope["raw_path"],
-        query=scope["query_string"],
+        method=method,
+        target=target,
+        path=path,
+        query=query,
         headers=headers,
         fields=fields,
         peer=client_address(hop, fields.get(b"x-forwarded-for"), trusted),
-        request_id=request_id(fields.get(b"x-request-id"), trusted=is_trusted(hop, trusted)),
+        request_id=request_id(fields.get(b"x-request-id"), hop=hop, trusted=trusted),
     )

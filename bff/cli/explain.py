@@ -7,13 +7,13 @@ Nothing is sent, and no secret is shown: the token is a stand-in, what a route s
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from msgspec import structs
 
 from bff.app import ENDPOINTS
 from bff.caller.cookies import Cookies
-from bff.caller.request import BrowserRequest, read_request
+from bff.caller.request import BrowserRequest, join_fields, read_request
 from bff.config.faults import one_line
 from bff.config.load import Config, FrontEnd
 from bff.config.model import Route
@@ -23,7 +23,7 @@ from bff.problem import PROBLEMS, Headers, Refused
 from bff.relay.exchange import Relayed, admit, relayed, request_head
 from bff.relay.route import route_table
 
-TOKEN: Final = "<access token>"  # noqa: S105 - stands for one
+TOKEN: Final = b"<access token>"
 _SET: Final = "(as the route says)"
 _FETCH: Final = ((b"sec-fetch-mode", b"cors"), (b"sec-fetch-dest", b"empty"))
 
@@ -60,7 +60,7 @@ def explain(config: Config, method: str, target: str) -> Explanation:
     headers = _of_our_page(config, frontend, method)
     raw = target.encode("utf-8", "surrogateescape")
     try:
-        head = judge(method, raw, "1.1", headers, hosts(config))
+        head = judge(method, raw, "1.1", *join_fields(headers), hosts(config))
         if head.answered_here:
             return replace(so_far, answered_by="the door")
         request = _request(method, head.target, headers)
@@ -106,7 +106,7 @@ def _relayed(so_far: Explanation, way: Relayed, request: BrowserRequest) -> Expl
     except Refused as refused:
         return _refused(found, refused)
     token = None if route.auth == "none" else TOKEN
-    return _with_headers(found, way, request, request_head(way, request, access_token=token))
+    return _with_headers(found, way, request, request_head(way, request, bearer=token))
 
 
 _POLICIES: Final = {
@@ -222,16 +222,10 @@ def _of_our_page(config: Config, frontend: FrontEnd, method: str) -> Headers:
 
 
 def _request(method: str, target: bytes, headers: Headers) -> BrowserRequest:
-    path, _, query = target.partition(b"?")
-    scope: dict[str, Any] = {
-        "method": method,
-        "bff.target": target,
-        "raw_path": path,
-        "query_string": query,
-        "headers": headers,
-        "client": ("192.0.2.1", 0),  # an address for documentation (RFC 5737)
-    }
-    return structs.replace(read_request(scope, ()), request_id="<request id>")
+    fields, _ = join_fields(headers)
+    # An address for documentation (RFC 5737).
+    request = read_request(method, target, headers, fields, hop="192.0.2.1", trusted=())
+    return structs.replace(request, request_id="<request id>")
 
 
 def as_json(explanation: Explanation) -> str:

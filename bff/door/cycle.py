@@ -6,83 +6,72 @@ that on a pipelined connection it waits its turn.
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from uvicorn.protocols.http.flow_control import FlowControl
-
+from bff.caller.request import BrowserRequest
 from bff.journal.log import crashed
-from bff.problem import Aborted, Answer, Headers
+from bff.problem import Aborted, Answer
+from bff.wire import BUFFERED, CONTINUE, Framed, Turn, Wire, answer_bytes
 
 Message = MutableMapping[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-BUFFERED: Final = 64 * 1024  # octets of a request body held before the browser must wait
+_GONE: Final = "http.disconnect"
 
 
-def _status_line(status: int) -> bytes:
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
-
-
-STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
-
-
-class Wire(Protocol):
-    """The connection, as far as a request on it needs it."""
-
-    transport: asyncio.Transport
-    flow: FlowControl
-    running: "Cycle | Prepared | None"
-
-    def answered(self, *, keep_alive: bool, body_unread: bool) -> None:
-        """An answer is complete."""
-        ...
-
-    def break_off(self) -> None:
-        """An answer cannot be finished."""
-        ...
-
-    def date_line(self) -> bytes:
-        """The Date field."""
-        ...
+def asgi_scope(request: BrowserRequest, frontend: str, turn: Turn) -> dict[str, Any]:
+    """The scope of a request; what the door knows of it goes along."""
+    path = request.path.decode("ascii")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": turn.version,
+        "method": request.method,
+        "root_path": "",
+        "path": path,
+        "raw_path": request.path,
+        "query_string": request.query,
+        "headers": request.headers,
+        "bff.request": request,
+        "bff.frontend": frontend,
+    }
 
 
 class Cycle:
     """Speaks ASGI to the application, HTTP/1.1 to the connection."""
 
-    def __init__(self, door: Wire, scope: dict[str, Any], *, keep_alive: bool) -> None:
-        self._door = door
+    def __init__(self, app: App, scope: dict[str, Any], turn: Turn) -> None:
+        self._wire = turn.wire
+        self._app = app
         self.scope = scope
-        self.keep_alive = keep_alive
-        self.message_event = asyncio.Event()
-        self.disconnected = False
+        self.keep_alive = turn.keep_alive
+        self._expects_continue = turn.expects_continue
+        self._news = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._gone = False
         self.response_started = False
         self.response_complete = False
-        self.waiting_for_100_continue = False
-        self.body = bytearray()
-        self.more_body = True
+        self._body = bytearray()
+        self._more_body = True
         self._body_given = False
-        self._head = b""  # waits for the first part of the body, which may be empty
-        self._chunked = False
-        self._left: int | None = None  # octets of the body still to come, where it has a length
-        self._bodyless = False
+        self._answer: Framed | None = None
 
-    async def run_asgi(self, app: App) -> None:
-        """Let the application answer; whatever it does, the connection ends in order."""
-        self._door.running = self
+    def start(self) -> None:
+        """Let the application answer, in a task."""
+        _ = self._wire.spawn(self._run())
+
+    async def _run(self) -> None:
+        """Whatever the application does, the connection ends in order."""
         try:
-            await app(self.scope, self.receive, self.send)
+            await self._app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
             self._break_off()
             raise
         except Aborted:
             self._break_off()
         except Exception as error:  # noqa: BLE001 - the last resort: the process lives on (E-05)
-            crashed(error, request_id=self.scope.get("bff.request_id"))
+            crashed(error, request_id=self.scope["bff.request"].request_id)
             self._break_off()
         else:
             if not self.response_complete:
@@ -90,126 +79,139 @@ class Cycle:
 
     def _break_off(self) -> None:
         """End the connection, unless that was done when the browser went away."""
-        if not self.disconnected:
-            self._door.break_off()
+        if not self._gone:
+            self._wire.break_off()
+
+    # What the door tells.
+
+    def take_body(self, data: bytes) -> None:
+        """Octets of the request's body; beyond a bound the browser must wait."""
+        self._body += data
+        if len(self._body) > BUFFERED:
+            self._wire.pause_reading()
+        self._news.set()
+
+    def end_body(self) -> None:
+        """The request is here whole."""
+        self._more_body = False
+        self._news.set()
+
+    def flush(self) -> None:
+        """Nothing waits for it."""
+
+    def congested(self) -> None:
+        """The browser takes nothing just now: `send` waits."""
+        self._writable.clear()
+
+    def writable(self) -> None:
+        """The browser takes more again."""
+        self._writable.set()
+
+    def gone(self) -> None:
+        """The browser has gone, or what it sends is no request."""
+        self._gone = True
+        self._news.set()
+        self._writable.set()
+
+    # What the application asks (ASGI).
 
     async def receive(self) -> Message:
-        """The next octets of the request's body (ASGI)."""
-        if self.waiting_for_100_continue and not self._door.transport.is_closing():
-            self.waiting_for_100_continue = False
-            self._door.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        """The next octets of the request's body."""
+        if self._expects_continue and not self._wire.transport.is_closing():
+            self._expects_continue = False
+            self._wire.transport.write(CONTINUE)
         while not self._has_news():
-            self._door.flow.resume_reading()
-            self.message_event.clear()
-            await self.message_event.wait()
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
-        body, self.body = bytes(self.body), bytearray()
-        self._body_given = not self.more_body
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+            self._wire.resume_reading()
+            self._news.clear()
+            await self._news.wait()
+        if self._gone or self.response_complete:
+            return {"type": _GONE}
+        body, self._body = bytes(self._body), bytearray()
+        self._body_given = not self._more_body
+        return {"type": "http.request", "body": body, "more_body": self._more_body}
 
     def _has_news(self) -> bool:
         """Whether there is something to receive; after the whole body only the end is left."""
-        if self.disconnected or self.response_complete:
+        if self._gone or self.response_complete:
             return True
-        return not self._body_given and (bool(self.body) or not self.more_body)
+        return not self._body_given and (bool(self._body) or not self._more_body)
 
     async def send(self, message: Message) -> None:
-        """The next part of the answer (ASGI). The head leaves with the first part of the body."""
-        if self.disconnected:
+        """The next part of the answer. The head leaves with the first part of the body."""
+        await self._writable.wait()
+        if self._gone:
             return
-        if self._door.flow.write_paused:
-            await self._door.flow.drain()
         if message["type"] == "http.response.start":
-            self._start(message["status"], message["headers"])
-        else:
-            self._continue(message.get("body", b""), more=message.get("more_body", False))
+            self._start_answer(message)
+        elif self._answer is not None:
+            last = not message.get("more_body", False)
+            self._write(self._answer.part(message.get("body", b""), last=last), last=last)
 
-    def _start(self, status: int, headers: Headers) -> None:
+    def _start_answer(self, message: Message) -> None:
         self.response_started = True
-        self.waiting_for_100_continue = False
-        self._bodyless = self.scope["method"] == "HEAD" or status in (204, 304)
-        if self.more_body:
+        self._expects_continue = False
+        self._answer = Framed(
+            message["status"],
+            message["headers"],
+            head_only=self.scope["method"] == "HEAD",
+            version=self.scope["http_version"],
             # What is left of the body will never be read as a request (RFC 9112 §9.3).
-            self.keep_alive = False
-        lines = self._field_lines(headers)
-        if self._left is None and not self._bodyless:
-            self._chunked = self.scope["http_version"] == "1.1"
-            self.keep_alive = self.keep_alive and self._chunked
-            if self._chunked:
-                lines.append(b"transfer-encoding: chunked\r\n")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        self._head = b"".join((STATUS_LINES[status], *lines, b"\r\n"))
+            keep_alive=self.keep_alive and not self._more_body,
+            date=self._wire.date_line(),
+        )
+        self.keep_alive = self._answer.keep_alive
 
-    def _field_lines(self, headers: Headers) -> list[bytes]:
-        lines: list[bytes] = []
-        dated = False
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
-            if name == b"content-length":
-                self._left = int(value)
-            elif name == b"date":
-                dated = True
-        if not dated:
-            lines.append(self._door.date_line())
-        return lines
-
-    def _continue(self, body: bytes, *, more: bool) -> None:
-        head, self._head = self._head, b""
-        if self._bodyless:
-            parts = [head]
-        elif self._chunked:
-            parts = [head]
-            if body:
-                parts.append(b"%x\r\n%s\r\n" % (len(body), body))
-            if not more:
-                parts.append(b"0\r\n\r\n")
-        else:
-            parts = [head, self._counted(body, more=more)]
-        data = b"".join(parts)
+    def _write(self, data: bytes, *, last: bool) -> None:
         if data:
-            self._door.transport.write(data)
-        if not more:
-            self._complete()
-
-    def _counted(self, body: bytes, *, more: bool) -> bytes:
-        if self._left is not None:
-            self._left -= len(body)
-            if self._left < 0 or (self._left and not more):
-                raise ValueError("the body does not fit its Content-Length")
-        return body
-
-    def _complete(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        self._door.answered(keep_alive=self.keep_alive, body_unread=self.more_body)
+            self._wire.transport.write(data)
+        if last:
+            self.response_complete = True
+            self._news.set()
+            self._wire.answered(keep_alive=self.keep_alive, body_unread=self._more_body)
 
 
 class Prepared:
     """An answer of the door's own, waiting its turn."""
 
-    def __init__(self, door: Wire, answer: Answer, *, keep_alive: bool) -> None:
-        self._door = door
+    response_started = False
+
+    def __init__(self, wire: Wire, answer: Answer, *, keep_alive: bool) -> None:
+        self._wire = wire
         self._answer = answer
         self.keep_alive = keep_alive
-        self.message_event = asyncio.Event()
-        self.disconnected = False
         self.response_complete = False
-        self.more_body = False
-        self.body = bytearray()
+        self._gone = False
 
-    async def run_asgi(self, _app: App) -> None:
+    def start(self) -> None:
         """Write the answer: its turn has come."""
-        self._door.running = self
-        if not self.disconnected:
-            close = b"" if self.keep_alive else b"connection: close\r\n"
-            self._door.transport.write(answer_bytes(self._answer, close + self._door.date_line()))
         self.response_complete = True
-        self._door.answered(keep_alive=self.keep_alive, body_unread=not self.keep_alive)
+        if self._gone:
+            return
+        self._wire.transport.write(
+            answer_bytes(
+                self._answer,
+                head_only=False,
+                keep_alive=self.keep_alive,
+                date=self._wire.date_line(),
+            )
+        )
+        self._wire.answered(keep_alive=self.keep_alive, body_unread=not self.keep_alive)
 
+    def take_body(self, data: bytes) -> None:
+        """It is thrown away."""
 
-def answer_bytes(answer: Answer, more: bytes) -> bytes:
-    """A whole answer as octets; `more`: further field lines."""
-    fields = b"".join(b"%s: %s\r\n" % field for field in answer.headers)
-    return STATUS_LINES[answer.status] + fields + more + b"\r\n" + answer.body
+    def end_body(self) -> None:
+        """Nothing waits for it."""
+
+    def flush(self) -> None:
+        """Nothing waits for it."""
+
+    def congested(self) -> None:
+        """It is small."""
+
+    def writable(self) -> None:
+        """It is small."""
+
+    def gone(self) -> None:
+        """Nobody waits for it any more."""
+        self._gone = True

@@ -36,53 +36,58 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def judge(
-    method: str, target: bytes, version: str, headers: Headers, hosts: Mapping[bytes, str]
+    method: str,
+    target: bytes,
+    version: str,
+    fields: Mapping[bytes, bytes],
+    repeated: frozenset[bytes],
+    hosts: Mapping[bytes, str],
 ) -> Head:
-    """The head, if it is a request to one of our hosts. Raises Refused."""
-    if version not in ("1.0", "1.1"):
+    """The head, if it is a request to one of our hosts. Raises Refused.
+
+    `fields` are joined by name; `repeated`: the names that came more than once.
+    """
+    if version not in ("1.0", "1.1") or repeated & _ONCE:
         raise Refused(Reason.BAD_REQUEST)
-    found = _singled_out(headers)
-    _judge_framing(version, found.get(b"transfer-encoding"), found.get(b"content-length"))
+    _judge_framing(version, fields.get(b"transfer-encoding"), fields.get(b"content-length"))
     if method in ("CONNECT", "TRACE"):
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=METHODS)
     origin_form, authority = _origin_form(method, target)
-    host, expect = found.get(b"host", []), found.get(b"expect")
-    if len(host) != 1 or not _HOST.fullmatch(host[0]):
-        raise Refused(Reason.BAD_REQUEST)
-    frontend = hosts.get((authority or host[0]).lower())
-    if frontend is None:
-        raise Refused(Reason.UNKNOWN_ORIGIN)
-    if expect and (len(expect) > 1 or expect[0].lower() != b"100-continue"):
+    frontend = _frontend(fields.get(b"host"), authority, hosts)
+    expect = fields.get(b"expect")
+    if expect is not None and expect.lower() != b"100-continue":
         raise Refused(Reason.EXPECTATION_FAILED)
-    here = method == "OPTIONS" and (origin_form == b"*" or found.get(b"max-forwards") == [b"0"])
+    here = method == "OPTIONS" and (origin_form == b"*" or fields.get(b"max-forwards") == b"0")
     return Head(
-        target=origin_form, frontend=frontend, expects_continue=bool(expect), answered_here=here
+        target=origin_form,
+        frontend=frontend,
+        expects_continue=expect is not None,
+        answered_here=here,
     )
 
 
-def _singled_out(headers: Headers) -> dict[bytes, list[bytes]]:
-    """The values of the few fields that decide, in one pass."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        if name in _DECIDING:
-            found.setdefault(name, []).append(value)
-    return found
+_ONCE: Final = frozenset({b"host", b"transfer-encoding", b"content-length"})
 
 
-_DECIDING: Final = frozenset(
-    {b"host", b"transfer-encoding", b"content-length", b"expect", b"max-forwards"}
-)
+def _frontend(host: bytes | None, authority: bytes | None, hosts: Mapping[bytes, str]) -> str:
+    """The front end of the host; the authority of an absolute form takes its place (Q-13)."""
+    if host is None or (host not in hosts and not _HOST.fullmatch(host)):
+        raise Refused(Reason.BAD_REQUEST)
+    frontend = hosts.get((authority or host).lower())
+    if frontend is None:
+        raise Refused(Reason.UNKNOWN_ORIGIN)
+    return frontend
 
 
-def _judge_framing(version: str, codings: list[bytes] | None, lengths: list[bytes] | None) -> None:
+def _judge_framing(version: str, coding: bytes | None, length: bytes | None) -> None:
     """One framing or none (RFC 9112 §6.1, §6.3); anything else smuggles."""
-    if lengths and (len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18):
+    if length is not None and (not length.isdigit() or len(length) > 18):
         raise Refused(Reason.BAD_REQUEST)
-    if not codings:
+    if coding is None:
         return
-    if lengths or version == "1.0" or len(codings) > 1:
+    if length is not None or version == "1.0":
         raise Refused(Reason.BAD_REQUEST)
-    names = [coding.strip(b" \t").lower() for coding in codings[0].split(b",")]
+    names = [each.strip(b" \t").lower() for each in coding.split(b",")]
     if names[-1] != b"chunked" or names.count(b"chunked") > 1:
         raise Refused(Reason.BAD_REQUEST)
     if len(names) > 1:
@@ -94,7 +99,7 @@ def _origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
     if target == b"*" and method == "OPTIONS":
         return target, None
     authority = None
-    if absolute := _ABSOLUTE.fullmatch(target):
+    if not target.startswith(b"/") and (absolute := _ABSOLUTE.fullmatch(target)):
         authority, target = absolute[1], absolute[2]
         if b"@" in authority or not _HOST.fullmatch(authority):
             raise Refused(Reason.BAD_REQUEST)
@@ -112,14 +117,14 @@ def section_octets(headers: Headers) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def judge_upgrade(headers: Headers) -> None:
+def judge_upgrade(fields: Mapping[bytes, bytes]) -> None:
     """A request that would be another protocol goes on as the HTTP/1.1 it is (RFC 9110 §7.8).
 
     Its body the parser does not read, so a body could be taken for the next request.
     Raises Refused: BAD_REQUEST for a body, NOT_IMPLEMENTED for a WebSocket.
     """
-    for name, value in headers:
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            raise Refused(Reason.BAD_REQUEST)
-    if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+    if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
+        raise Refused(Reason.BAD_REQUEST)
+    wanted = fields.get(b"upgrade", b"").split(b",")
+    if any(protocol.strip(b" \t").lower() == b"websocket" for protocol in wanted):
         raise Refused(Reason.NOT_IMPLEMENTED)

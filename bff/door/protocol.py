@@ -7,7 +7,8 @@ timers run for head and progress, and every refusal is ours.
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,19 +16,24 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bff.caller.peer import Network
+from bff.caller.request import BrowserRequest, join_fields, read_request
 from bff.door.answers import meaning, options
-from bff.door.cycle import BUFFERED, Cycle, Prepared
+from bff.door.cycle import Cycle, Prepared, asgi_scope
 from bff.door.head import (
     SECTION_OCTETS,
     TARGET_OCTETS,
-    Head,
     judge,
     judge_upgrade,
     section_octets,
 )
 from bff.problem import Headers, Reason, Refused, refusal
+from bff.wire import Answering, Turn
 
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
+
+
+Lane = Callable[[str, BrowserRequest, Turn], Answering | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +42,16 @@ class Rules:
 
     hosts: Mapping[bytes, str]  # Host value → name of the front end
     secure: bool
+    trusted: Sequence[Network]
     head_timeout: float
     progress_timeout: float
 
 
 class Door(HttpToolsProtocol):
-    """One connection of a browser. `rules` is set by `door`, which makes the class."""
+    """One connection of a browser. `rules` and `lane` are set by `door`, which makes the class."""
 
     rules: Rules
+    lane: Lane  # who answers past the ASGI application, if anyone does
 
     @override
     def connection_made(  # type: ignore[override]  # TCP and TLS give a Transport; so uvicorn
@@ -52,10 +60,15 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self._in_head = False
         self._in_body = False
-        self._last: Cycle | Prepared | None = None  # the newest; uvicorn calls it `cycle`
-        self.running: Cycle | Prepared | None = None  # the one whose turn it is
+        self._last: Answering | None = None  # the newest
+        self.running: Answering | None = None  # the one whose turn it is
+        self._waiting: deque[Answering] = deque()  # until the answers before them are given
+        self._advancing = False
         self._shut = False  # nothing further is read as a request
+        self._ended = False  # nothing further is answered
         self._octets = 0
+        self._dated: object = None
+        self._date_line = b""
         self._timer: asyncio.TimerHandle | None = None
         self._progress_at = 0.0
         self._raw: list[bytes] = []
@@ -66,12 +79,13 @@ class Door(HttpToolsProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self._shut = self._ended = True
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         if self.running is not None and not self.running.response_complete:
-            self.running.disconnected = True
-            self.running.message_event.set()
+            self.running.gone()
+        self.cycle = None  # type: ignore[assignment]  # nothing of ours is uvicorn's to tell
         super().connection_lost(exc)
 
     @override
@@ -94,6 +108,9 @@ class Door(HttpToolsProtocol):
             self._judge_unfinished_head()
         if (self._in_head or self._in_body) and not self._shut:
             self._start_timer()
+        self._advance()
+        if self.running is not None and not self.running.response_complete:
+            self.running.flush()
 
     def _judge_unfinished_head(self) -> None:
         if sum(map(len, self._raw)) > TARGET_OCTETS:
@@ -130,73 +147,70 @@ class Door(HttpToolsProtocol):
             raise Refused(Reason.HEADERS_TOO_LARGE)
         method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
-        head = judge(method, target, version, self.headers, self.rules.hosts)
+        fields, repeated = join_fields(self.headers)
+        head = judge(method, target, version, fields, repeated, self.rules.hosts)
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         if self.parser.should_upgrade():
-            judge_upgrade(self.headers)
+            judge_upgrade(fields)
             keep_alive = False
         self._in_body = True  # until the message is complete
         if head.answered_here:
-            self._enqueue(Prepared(self, options(secure=self.rules.secure), keep_alive=keep_alive))
+            answer = options(secure=self.rules.secure)
+            self._enqueue(Prepared(self, answer, keep_alive=keep_alive))
             return
-        cycle = Cycle(self, self._scope(method, version, head), keep_alive=keep_alive)
-        cycle.waiting_for_100_continue = head.expects_continue
-        self._enqueue(cycle)
-
-    def _scope(self, method: str, version: str, head: Head) -> dict[str, Any]:
-        path, _, query = head.target.partition(b"?")
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "method": method,
-            "root_path": "",
-            "path": path.decode("ascii"),
-            "raw_path": path,
-            "query_string": query,
-            "headers": self.headers,
-            "bff.target": head.target,
-            "bff.frontend": head.frontend,
-        }
+        hop = self.client[0] if self.client else ""
+        request = read_request(
+            method, head.target, self.headers, fields, hop=hop, trusted=self.rules.trusted
+        )
+        turn = Turn(
+            wire=self,
+            version=version,
+            keep_alive=keep_alive,
+            expects_continue=head.expects_continue,
+        )
+        answering = self.lane(head.frontend, request, turn)
+        if answering is None:
+            scope = asgi_scope(request, head.frontend, turn)
+            answering = Cycle(self.app, scope, turn)
+        self._enqueue(answering)
 
     @override
     def on_body(self, body: bytes) -> None:
-        cycle = self._last
-        if cycle is None or cycle.response_complete:
-            return
-        cycle.body += body
-        if len(cycle.body) > BUFFERED:
-            self.flow.pause_reading()
-        cycle.message_event.set()
+        if self._last is not None and not self._last.response_complete:
+            self._last.take_body(body)
 
     @override
     def on_message_complete(self) -> None:
         self._in_body = False
         self._stop_timer()
         if self._last is not None and not self._last.response_complete:
-            self._last.more_body = False
-            self._last.message_event.set()
+            self._last.end_body()
 
     # Answers, in their order.
 
-    def _enqueue(self, cycle: Cycle | Prepared) -> None:
-        """Answer now, or when the answers before it are given."""
-        previous, self._last = self._last, cycle
-        self.cycle = cycle  # type: ignore[assignment]  # where uvicorn keeps its own
-        if previous is None or previous.response_complete:
-            self._begin(cycle)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]  # the same
+    def _enqueue(self, answering: Answering) -> None:
+        """Let it be answered after those before it."""
+        self._last = answering
+        self.cycle = answering  # type: ignore[assignment]  # uvicorn's shutdown looks there
+        self._waiting.append(answering)
+        if len(self._waiting) > 1 or not self._free:
+            self.pause_reading()
 
-    def _begin(self, cycle: Cycle | Prepared) -> None:
-        self.running = cycle
-        task = self.loop.create_task(cycle.run_asgi(self.app))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+    @property
+    def _free(self) -> bool:
+        return self.running is None or self.running.response_complete
+
+    def _advance(self) -> None:
+        """Begin what waits while nothing is being answered. Not nested: many may wait."""
+        if self._advancing:
+            return
+        self._advancing = True
+        while self._waiting and self._free and not self._ended:
+            self.running = self._waiting.popleft()
+            if not self._waiting:
+                self.resume_reading()
+            self.running.start()
+        self._advancing = False
 
     def _refuse(self, refused: Refused) -> None:
         """Refuse, in turn, and read nothing further as a request."""
@@ -206,47 +220,74 @@ class Door(HttpToolsProtocol):
         self._stop_timer()
         answer = refusal(refused, request_id=secrets.token_hex(8), secure=self.rules.secure)
         prepared = Prepared(self, answer, keep_alive=False)
-        if broken is None or broken.response_complete:
-            self._enqueue(prepared)
-        elif broken is not self.running:
-            # Its turn has not come: the refusal takes its place, the newest of those that wait.
-            self.pipeline.popleft()
-            self.pipeline.appendleft((prepared, self.app))  # type: ignore[arg-type]  # the same
-        else:
-            self._refuse_running(broken, prepared)
-
-    def _refuse_running(self, broken: Cycle | Prepared, prepared: Prepared) -> None:
-        """The body of the request that is being answered is none: answer in its stead."""
-        if isinstance(broken, Cycle) and broken.response_started:
-            self.break_off()
-            return
-        broken.disconnected = True
-        broken.message_event.set()
-        self._begin(prepared)
+        if broken is not None and not broken.response_complete:
+            # The body of a request is none: the refusal takes its place.
+            if broken is self.running:
+                if broken.response_started:
+                    self.break_off()
+                    return
+                broken.gone()
+                self.running = None
+            else:
+                self._waiting.pop()
+        self._enqueue(prepared)
+        self._advance()
 
     def answered(self, *, keep_alive: bool, body_unread: bool) -> None:
         """An answer is complete: close, or go on with what waits."""
+        self.server_state.total_requests += 1
         if keep_alive:
-            self.on_response_complete()
+            self._go_on()
             return
-        self._shut = True
+        self._shut = self._ended = True
         self._stop_timer()
         if body_unread:
             self._close_gently()
         else:
             self.transport.close()
 
-    @override
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
+    def _go_on(self) -> None:
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, _ = self.pipeline.pop()
-            self._begin(cycle)  # type: ignore[arg-type]  # ours stand in uvicorn's queue
+        if self._waiting:
+            self._advance()
         else:
+            self.resume_reading()
             self._start_idling()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run what takes its time; uvicorn's shutdown waits for it."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    # Back-pressure.
+
+    @property
+    def write_paused(self) -> bool:
+        """Whether the browser has not yet taken what was written."""
+        return self.flow.write_paused
+
+    def pause_reading(self) -> None:
+        """Let the browser wait with what it sends."""
+        self.flow.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take again what the browser sends."""
+        self.flow.resume_reading()
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.running is not None:
+            self.running.congested()
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.running is not None:
+            self.running.writable()
 
     def _start_idling(self) -> None:
         """Count the idle time; the timer is pushed out lazily, as most requests follow soon."""
@@ -273,23 +314,25 @@ class Door(HttpToolsProtocol):
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.flow.resume_reading()
+        self.resume_reading()
         self._timer = self.loop.call_later(LINGER, self.transport.close)
 
     def break_off(self) -> None:
         """An answer cannot be finished: it must not look complete."""
-        self._shut = True
+        self._shut = self._ended = True
         self._stop_timer()
         if not self.transport.is_closing():
             self.transport.abort()
 
     def date_line(self) -> bytes:
         """The Date field that uvicorn makes once a second."""
-        return b"".join(
-            b"%s: %s\r\n" % (name, value)
-            for name, value in self.server_state.default_headers
-            if name == b"date"
-        )
+        fields = self.server_state.default_headers
+        if fields is not self._dated:
+            self._dated = fields
+            self._date_line = b"".join(
+                [b"date: %s\r\n" % value for name, value in fields if name == b"date"]
+            )
+        return self._date_line
 
     # Timers.
 

@@ -5,73 +5,91 @@ close the connection: they must never become the next person's answer.
 """
 
 import asyncio
-from collections import deque
 from math import inf
-from typing import Final
+from typing import Final, Protocol
 
 import httptools
 from typing_extensions import override
 
-from bff.problem import Headers, Reason, Refused
+from bff.problem import Headers, Reason
 from bff.relay.framing import AnswerHead, Framing, octets, read_framing
 
 HEAD_OCTETS: Final = 64 * 1024
 INTERIM: Final = 8  # interim answers before one is final
-HIGH_WATER: Final = 128 * 1024  # octets of a body held before the upstream must wait
 
 
-class Cut(Exception):
-    """The answer's body ended before it was complete."""
+class Exchange(Protocol):
+    """Who asked, and is told what comes. Raises nothing."""
+
+    def news(self) -> None:
+        """The answer's head, more of its body, or its end is here."""
+        ...
+
+    def failed(self, reason: Reason, phase: str) -> None:
+        """There will be no more of it; the connection is closed."""
+        ...
+
+    def upstream_congested(self) -> None:
+        """The upstream takes nothing just now."""
+        ...
+
+    def upstream_writable(self) -> None:
+        """The upstream takes more again."""
+        ...
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection: one exchange at a time, its body read with back-pressure."""
+    """One connection: one exchange at a time, its body taken as it comes or held back."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._busy = False
-        self._reusable = False
         self._closed = False
-        self._writable: asyncio.Future[None] | None = None
-        self._paused = False
         self._idle_since = 0.0
         self.used = False  # whether it has served an exchange before this one
         self._timer: asyncio.TimerHandle | None = None
-        self._reset("")
+        self._due = inf
+        self._reset(None, "", 0.0)
 
-    def _reset(self, method: str) -> None:
+    def _reset(self, exchange: Exchange | None, method: str, body_patience: float) -> None:
+        self._exchange = exchange
         self._method = method
+        self._body_patience = body_patience
         self._request_open = False
         self._headers: Headers = []
         self._head_octets = 0
         self._interim = 0
-        self._head: asyncio.Future[AnswerHead] | None = None
-        self._head_done = False
+        self.answer: AnswerHead | None = None
         self._by_eof = False
         self._bodyless = False
-        self._chunks: deque[bytes] = deque()
-        self._buffered = 0
-        self._complete = False
-        self._failed: Reason | None = None
-        self._wake: asyncio.Future[None] | None = None
+        self._chunks: list[bytes] = []
+        self.complete = False
+        self._reusable = True
+        self._held = False
         self.seen_octet = False
-        self.phase = "answer"
-        self._due = inf
 
-    # One exchange, as the shell drives it.
+    # One exchange, as whoever asks drives it.
 
-    def begin(self, method: str, head: bytes, *, patience: float, body: bool) -> None:
-        """Send the head of a request; its answer's head is due in `patience` seconds.
+    def begin(
+        self,
+        exchange: Exchange,
+        method: str,
+        data: bytes,
+        *,
+        patience: float,
+        body_patience: float,
+        more: bool,
+    ) -> None:
+        """Send the head of a request, and what is there of its body.
 
-        `body`: more follows, until `end_request`.
+        The answer's head is due in `patience` seconds, each part of its body `body_patience`
+        after the one before. `more`: the request goes on, until `end_request`.
         """
-        self._reset(method)
-        self._request_open = body
-        self._busy, self._reusable = True, True
+        self._reset(exchange, method, body_patience)
+        self._request_open = more
         self._arm(patience)
-        self.write(head)
+        self.write(data)
 
     def write(self, data: bytes) -> None:
         """Send more of the request."""
@@ -82,36 +100,24 @@ class UpstreamConnection(asyncio.Protocol):
         """The request has been sent whole."""
         self._request_open = False
 
-    async def drain(self) -> None:
-        """Return when the upstream takes more."""
-        if self._writable is not None:
-            await self._writable
+    def take(self) -> bytes:
+        """What there is of the body and has not been taken."""
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def head(self) -> AnswerHead:
-        """The answer's final head. Raises Refused."""
-        if self._failed is not None:
-            raise Refused(self._failed, phase=self.phase)
-        self._head = self._loop.create_future() if self._head is None else self._head
-        return await self._head
+    def hold(self) -> None:
+        """Let the upstream wait; nothing is due meanwhile."""
+        if not self._held and self._transport is not None and not self._closed:
+            self._held = True
+            self._disarm()
+            self._transport.pause_reading()
 
-    async def chunk(self, patience: float) -> bytes:
-        """The next octets of the body, b"" at its end. Raises Cut."""
-        while not self._chunks:
-            if self._complete:
-                return b""
-            if self._failed is not None or self._closed:
-                raise Cut
-            self.phase = "body"
-            self._arm(patience)
-            self._wake = self._loop.create_future()
-            await self._wake
-        data = b"".join(self._chunks)
-        self._chunks.clear()
-        self._buffered = 0
-        if self._paused and self._transport is not None and not self._closed:
-            self._paused = False
+    def go_on(self) -> None:
+        """Take again what the upstream sends."""
+        if self._held and self._transport is not None and not self._closed:
+            self._held = False
+            self._arm(self._body_patience)
             self._transport.resume_reading()
-        return data
 
     @property
     def idle_for(self) -> float:
@@ -119,14 +125,9 @@ class UpstreamConnection(asyncio.Protocol):
         return self._loop.time() - self._idle_since
 
     @property
-    def ready(self) -> bool:
-        """Whether `chunk` would answer at once."""
-        return bool(self._chunks) or self._complete
-
-    @property
-    def whole(self) -> bytes | None:
-        """The body, if all of it is here already."""
-        return b"".join(self._chunks) if self._complete else None
+    def request_open(self) -> bool:
+        """Whether the request has not been sent whole."""
+        return self._request_open
 
     def finish(self) -> bool:
         """End the exchange; whether the connection may serve another.
@@ -135,16 +136,20 @@ class UpstreamConnection(asyncio.Protocol):
         would be read as the next request.
         """
         self._disarm()
-        self._busy = False
+        self._exchange = None
         self.used = True
         self._idle_since = self._loop.time()
-        good = self._complete and self._reusable and not (self._request_open or self._closed)
+        good = self.complete and self._reusable and not (self._request_open or self._closed)
         if not good:
             self.abort()
-        elif self._method == "HEAD":
+            return False
+        if self._method == "HEAD":
             # httptools would read the next answer as the body that HEAD does not have.
             self._parser = httptools.HttpResponseParser(self)
-        return good
+        if self._held and self._transport is not None:
+            self._held = False
+            self._transport.resume_reading()
+        return True
 
     def abort(self) -> None:
         """Close at once."""
@@ -196,63 +201,73 @@ class UpstreamConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if not self._busy or self._complete:
+        exchange = self._exchange
+        if exchange is None or self.complete:
             self._reusable = False  # nobody asked for this
             self.abort()
             return
         self.seen_octet = True
-        if not self._head_done:
+        if self.answer is None:
             self._head_octets += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._reusable = False
-            if not self._complete:
+            if not self.complete:
                 self._fail(Reason.UPSTREAM_PROTOCOL)
-            return
-        if not self._head_done and self._head_octets > HEAD_OCTETS:
+                return
+        if self.answer is not None:
+            self._await_more()
+            exchange.news()
+        elif self._head_octets > HEAD_OCTETS:
             self._fail(Reason.UPSTREAM_PROTOCOL)
+
+    def _await_more(self) -> None:
+        if self.complete:
+            self._disarm()
+        elif not self._held:
+            self._arm(self._body_patience)
 
     @override
     def eof_received(self) -> bool:
-        if self._busy and self._by_eof and self._head_done and not self._failed:
+        if self._by_eof and not self.complete and self._exchange is not None:
             self._reusable = False
-            self._end()
+            self.complete = True
+            self._disarm()
+            self._exchange.news()
         return False
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        if self._busy and not self._complete:
+        if not self.complete:
             self._fail(Reason.UPSTREAM_UNREACHABLE)
-        self.resume_writing()
 
     @override
     def pause_writing(self) -> None:
-        if self._writable is None:
-            self._writable = self._loop.create_future()
+        if self._exchange is not None:
+            self._exchange.upstream_congested()
 
     @override
     def resume_writing(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        if self._exchange is not None:
+            self._exchange.upstream_writable()
 
     # httptools' callbacks.
 
     def on_message_begin(self) -> None:
         """A message begins; after a complete answer that is one that nobody asked for."""
-        if self._complete:
+        if self.complete:
             self._reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field of the head. Trailers come here as well and are dropped (RFC 9110 §6.5)."""
-        if not self._head_done:
+        if self.answer is None:
             self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Judge the head."""
-        if self._complete:
+        if self.complete:
             return
         status = self._parser.get_status_code()
         if status < 200:
@@ -267,45 +282,25 @@ class UpstreamConnection(asyncio.Protocol):
         self._bodyless = framing is Framing.NONE
         self._by_eof = framing is Framing.CLOSE
         self._reusable = self._reusable and self._parser.should_keep_alive() and not self._by_eof
-        self._head_done = True
-        if self._head is None:
-            self._head = self._loop.create_future()
-        if not self._head.done():
-            self._head.set_result(AnswerHead(status=status, headers=self._headers))
-        if self._bodyless:
-            self._end()
+        self.answer = AnswerHead(status=status, headers=self._headers)
+        self.complete = self._bodyless
 
     def on_body(self, data: bytes) -> None:
-        """Take octets of the body; beyond the high-water mark the upstream waits."""
-        if self._bodyless or self._complete:
+        """Take octets of the body."""
+        if self._bodyless or self.complete:
             self._reusable = False
-            return
-        self._chunks.append(data)
-        self._buffered += len(data)
-        if self._buffered > HIGH_WATER and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
-        self._wake_up()
+        else:
+            self._chunks.append(data)
 
     def on_message_complete(self) -> None:
         """The answer is over, unless it was an interim one."""
-        if self._head_done and not self._complete:
-            self._end()
-
-    def _end(self) -> None:
-        self._complete = True
-        self._disarm()
-        self._wake_up()
-
-    def _wake_up(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if self.answer is not None:
+            self.complete = True
 
     def _fail(self, reason: Reason) -> None:
-        if self._failed is None:
-            self._failed = reason
+        phase = "answer" if self.answer is None else "body"
+        exchange, self._exchange = self._exchange, None
         self._reusable = False
         self.abort()
-        if self._head is not None and not self._head.done():
-            self._head.set_exception(Refused(self._failed, phase=self.phase))
-        self._wake_up()
+        if exchange is not None:
+            exchange.failed(reason, phase)

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import unquote_plus, urlsplit
 
 from bff.caller.request import BrowserRequest
-from bff.caller.same_origin import require_same_origin
+from bff.caller.same_origin import is_preflight, require_same_origin
 from bff.config.load import FrontEnd
 from bff.config.model import Route
 from bff.config.values import Origin, canonical_origin
@@ -22,7 +22,7 @@ VIA: Final = b"1.1 bff"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
-_TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
+TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,8 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
     UPSTREAM_LOOP, BODY_TOO_LARGE.
     """
     route = way.route
+    if is_preflight(request):
+        raise Refused(Reason.CROSS_SITE)
     require_same_origin(request, way.origin, navigation=route.navigation)
     if route.methods and request.method not in route.methods:
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=", ".join(route.methods))
@@ -90,10 +92,10 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
 
 def _brings_token(query: bytes) -> bool:
     keys = (part.partition(b"=")[0] for part in query.split(b"&"))
-    return any(unquote_plus(key.decode("latin-1")) == _TOKEN_KEY for key in keys)
+    return any(unquote_plus(key.decode("latin-1")) == TOKEN_KEY for key in keys)
 
 
-def request_head(way: Relayed, request: BrowserRequest, *, access_token: str | None) -> bytes:
+def request_head(way: Relayed, request: BrowserRequest, *, bearer: bytes | None) -> bytes:
     """The head of the upstream request, with the person's token where the route gives one.
 
     Everything that names an authority, a hop or a person is written anew; the rest passes octet
@@ -109,8 +111,8 @@ def request_head(way: Relayed, request: BrowserRequest, *, access_token: str | N
     passed = to_upstream(request.headers, route_sets=way.fixed_names, cookies=way.request_cookies)
     for name, value in passed:
         lines += (name, b": ", value, b"\r\n")
-    if access_token is not None:
-        lines += (b"authorization: Bearer ", access_token.encode(), b"\r\n")
+    if bearer is not None:
+        lines += (b"authorization: Bearer ", bearer, b"\r\n")
     lines += (way.fixed, _framing(request), _about(way, request), b"\r\n")
     return b"".join(lines)
 
@@ -235,38 +237,3 @@ def _scheme(way: Relayed) -> str:
 def _after_path(text: str) -> str:
     places = [place for place in (text.find("?"), text.find("#")) if place >= 0]
     return text[min(places) :] if places else ""
-
-
-class FormScanner:
-    """Refuses a form that brings its own `access_token`, whatever way it is cut (Q-05)."""
-
-    LONGEST: Final = 3 * len(_TOKEN_KEY)  # every letter percent-encoded
-
-    def __init__(self) -> None:
-        self._key = b""
-        self._in_key = True
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next octets of the body. Raises Refused(BAD_REQUEST)."""
-        for place, part in enumerate(chunk.split(b"&")):
-            if place:
-                self.finish()
-                self._key, self._in_key = b"", True
-            if self._in_key:
-                key, equals, _ = part.partition(b"=")
-                self._key = (self._key + key)[: self.LONGEST + 1]
-                if equals:
-                    self.finish()
-                    self._in_key = False
-
-    def finish(self) -> None:
-        """The body, or one key of it, is over. Raises Refused(BAD_REQUEST)."""
-        if self._in_key and unquote_plus(self._key.decode("latin-1")) == _TOKEN_KEY:
-            raise Refused(Reason.BAD_REQUEST)
-
-
-def scanner(way: Relayed, request: BrowserRequest) -> FormScanner | None:
-    """What reads along with the body, where it is a form on a route with a token."""
-    kind = request.get(b"content-type") or b""
-    form = kind.partition(b";")[0].strip(b" \t").lower() == b"application/x-www-form-urlencoded"
-    return FormScanner() if form and way.route.auth != "none" else None

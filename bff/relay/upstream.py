@@ -35,33 +35,34 @@ class Upstream:
         self._most = connections
         self._connect_timeout = connect_timeout
         self._idle: list[UpstreamConnection] = []
-        self._count = 0
+        self._open: set[UpstreamConnection] = set()  # the idle ones, and those at work
+        self._connecting = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._told_at = 0.0
 
-    async def acquire(self, *, careful: bool) -> UpstreamConnection:
-        """A connection, kept alive or new. Raises Refused: UPSTREAM_UNREACHABLE, OVERLOADED.
+    def take(self, *, careful: bool) -> UpstreamConnection | None:
+        """A connection that is kept alive, if there is one.
 
         `careful`: the request may not be repeated, so a connection that has been idle for long,
         and that the upstream may be closing right now, will not do.
         """
-        if (kept := self._take_idle(careful)) is not None:
-            return kept
-        if self._count >= self._most:
-            await self._turn()
-            if (kept := self._take_idle(careful)) is not None:
-                return kept
-        return await self._connect()
-
-    def _take_idle(self, careful: bool) -> UpstreamConnection | None:
         while self._idle:
             connection = self._idle.pop()
             age = connection.idle_for
             if connection.open and age < (FRESH_SECONDS if careful else IDLE_SECONDS):
                 return connection
             connection.abort()
-            self._count -= 1
+            self._open.discard(connection)
         return None
+
+    async def acquire(self, *, careful: bool) -> UpstreamConnection:
+        """A connection, kept alive or new. Raises Refused: UPSTREAM_UNREACHABLE, OVERLOADED."""
+        while True:
+            if (kept := self.take(careful=careful)) is not None:
+                return kept
+            if len(self._open) + self._connecting < self._most:
+                return await self._connect()
+            await self._turn()  # another may be quicker than whoever was woken: look again
 
     async def _turn(self) -> None:
         """Wait until a connection is given back."""
@@ -74,9 +75,13 @@ class Upstream:
                 await turn
         except TimeoutError:
             raise Refused(Reason.OVERLOADED) from None
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._wake_one()  # whoever was woken has gone: the turn is the next one's
+            raise
 
     async def _connect(self) -> UpstreamConnection:
-        self._count += 1
+        self._connecting += 1
         try:
             async with asyncio.timeout(self._connect_timeout):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -87,24 +92,23 @@ class Upstream:
                     server_hostname=self._host if self._tls else None,
                 )
         except (OSError, TimeoutError) as error:
-            self._gone()
             self._tell(error)
+            self._wake_one()
             raise Refused(Reason.UPSTREAM_UNREACHABLE, phase="connect") from None
         except BaseException:
-            self._gone()
+            self._wake_one()
             raise
+        finally:
+            self._connecting -= 1
+        self._open.add(connection)
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """End the exchange on a connection and keep it, if it is good for another."""
         if connection.finish():
             self._idle.append(connection)
-            self._wake_one()
         else:
-            self._gone()
-
-    def _gone(self) -> None:
-        self._count -= 1
+            self._open.discard(connection)
         self._wake_one()
 
     def _wake_one(self) -> None:
@@ -120,7 +124,8 @@ class Upstream:
             tell(Event.UPSTREAM_FAILED, error=type(error).__name__)
 
     def close(self) -> None:
-        """Close what is idle."""
-        for connection in self._idle:
+        """Close every connection, those at work as well."""
+        for connection in self._open:
             connection.abort()
         self._idle.clear()
+        self._open.clear()

@@ -66,7 +66,7 @@ def _settings(config: Config, application: Application, deadline: float) -> uvic
     server = config.server
     settings = uvicorn.Config(
         application,
-        http=door(config),
+        http=door(config, application.lane),
         ws="none",
         lifespan="off",
         loop="uvloop",

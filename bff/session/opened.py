@@ -6,17 +6,20 @@ ended anywhere is refused by the very next request everywhere.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec import structs
 from typing_extensions import override
 
 from bff.clock import Clock
+from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
-from bff.session.record import Session
+from bff.session.record import Session, quiet_until
 from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
 from bff.session.store import Ended, Live, Store, StoreUnavailable
 
@@ -41,6 +44,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: str
     live: Live
     session: Session
+    quiet_until: float  # store time until which the access token is good as it is
+    bearer: bytes  # the access token, as octets
 
     @override
     def __repr__(self) -> str:
@@ -50,8 +55,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(slots=True)
 class _Kept:
-    version: str
-    session: Session
+    found: Found
     used_at: float
 
 
@@ -64,11 +68,12 @@ def why_ended(ended: Ended) -> Refused:
 class Opened:
     """The records of one front end that this process has opened."""
 
-    def __init__(self, *, store: Store, sealer: Sealer, clock: Clock, frontend: str) -> None:
+    def __init__(self, *, store: Store, sealer: Sealer, clock: Clock, frontend: FrontEnd) -> None:
         self._store = store
         self._sealer = sealer
         self._clock = clock
-        self._frontend = frontend
+        self._frontend = frontend.name
+        self._refresh = frontend.refresh
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self.key = lru_cache(maxsize=CAPACITY)(self._key)  # pure, and asked on every request
 
@@ -85,14 +90,37 @@ class Opened:
                 raise Refused(Reason.SESSION_EXPIRED)
             if isinstance(there, Ended):
                 raise why_ended(there)
-            kept = self._kept.get(key)
-            if kept is not None and kept.version == there.version:
-                kept.used_at = self._clock.now()
-                self._kept.move_to_end(key)
-                return _found(key, session_id, there, kept)
-            return await self._open(key, session_id, there)
+            return self._at_hand(key, there) or await self._open(key, session_id, there)
         except StoreUnavailable:
             raise Refused(Reason.STORE_UNAVAILABLE) from None
+
+    def glance(self, session_id: str, then: Callable[[Found | None], None]) -> None:
+        """Call `then` with the session if the store says that the copy at hand is it.
+
+        With None where there is more to do: then `find` is the way. Without a task, for the hot
+        way; `then` raises nothing.
+        """
+        key = self.key(session_id)
+        if key not in self._kept:
+            then(None)
+            return
+
+        def seen(live: Live | None) -> None:
+            found = None if live is None else self._at_hand(key, live)
+            then(found if found is not None and self._clock.now() < found.quiet_until else None)
+
+        self._store.glance(key, seen)
+
+    def _at_hand(self, key: str, live: Live) -> Found | None:
+        """The opened record, if it is still the one that the store tells of."""
+        kept = self._kept.get(key)
+        if kept is None or kept.found.version != live.version:
+            return None
+        kept.used_at = self._clock.now()
+        self._kept.move_to_end(key)
+        if kept.found.live is not live:
+            kept.found = structs.replace(kept.found, live=live)
+        return kept.found
 
     async def _open(self, key: str, session_id: str, live: Live) -> Found:
         loaded = await self._store.load(key)
@@ -119,11 +147,21 @@ class Opened:
 
     def keep(self, key: str, session_id: str, live: Live, version: str, session: Session) -> Found:
         """Keep an opened record at hand."""
-        kept = self._kept[key] = _Kept(version, session, self._clock.now())
+        tokens, settings = session.tokens, self._refresh
+        found = Found(
+            key=key,
+            session_id=session_id,
+            version=version,
+            live=live,
+            session=session,
+            quiet_until=quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
+            bearer=tokens.access_token.encode(),
+        )
+        self._kept[key] = _Kept(found, self._clock.now())
         self._kept.move_to_end(key)
         if len(self._kept) > CAPACITY:
             self._kept.popitem(last=False)
-        return _found(key, session_id, live, kept)
+        return found
 
     def forget(self, key: str) -> None:
         """Drop a record that changed."""
@@ -140,9 +178,3 @@ class Opened:
         limit = self._clock.now() - UNUSED_SECONDS
         for key in [key for key, kept in self._kept.items() if kept.used_at < limit]:
             del self._kept[key]
-
-
-def _found(key: str, session_id: str, live: Live, kept: _Kept) -> Found:
-    return Found(
-        key=key, session_id=session_id, version=kept.version, live=live, session=kept.session
-    )

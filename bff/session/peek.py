@@ -12,6 +12,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import hiredis
@@ -24,6 +25,7 @@ FIELDS: Final = (b"t", b"v", b"ia", b"ab", b"rf", b"se", b"r")
 LINES: Final = 2  # connections per node: one that hangs does not stop the other
 
 Fields = list[bytes | None]
+Answer = Callable[[Fields | None], None]  # None: the connection is lost, or in doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Node:
 @dataclass(slots=True)
 class _Batch:
     tags: list[bytes]
-    answers: list[asyncio.Future[Fields]]
+    answers: list[Answer]
     nonce: bytes
     timer: asyncio.TimerHandle | None = None
     replies: list[Fields] = field(default_factory=list)
@@ -51,8 +53,7 @@ class _Batch:
         if self.timer is not None:
             self.timer.cancel()
         for answer, fields in zip(self.answers, self.replies, strict=True):
-            if not answer.done():
-                answer.set_result(fields)
+            answer(fields)
 
 
 def _take_fields(batch: _Batch, reply: object) -> bool:
@@ -93,9 +94,11 @@ class PeekLine(asyncio.Protocol):
         """How many batches are under way."""
         return len(self._sent)
 
-    def ask(self, key: bytes, tag: bytes) -> asyncio.Future[Fields]:
-        """The fields of the record at `key`, with the others asked in this turn of the loop."""
-        answer: asyncio.Future[Fields] = self._loop.create_future()
+    def ask(self, key: bytes, tag: bytes, answer: Answer) -> None:
+        """Ask for the fields of the record at `key`, with the others of this turn of the loop.
+
+        `answer` is called once, without a turn of the loop in between; it raises nothing.
+        """
         if self._waiting is None:
             self._waiting = _Batch([], [], b"%s%d" % (self._nonce, next(self._count)))
             self._keys: list[bytes] = []
@@ -106,7 +109,6 @@ class PeekLine(asyncio.Protocol):
         self._waiting.answers.append(answer)
         if not self._sent:
             self._flush()  # nobody is being waited for: no turn is lost
-        return answer
 
     def close(self) -> None:
         """Close the connection; what is under way fails."""
@@ -216,8 +218,7 @@ class PeekLine(asyncio.Protocol):
             if batch.timer is not None:
                 batch.timer.cancel()
             for answer in batch.answers:
-                if not answer.done():
-                    answer.set_exception(ConnectionLost())
+                answer(None)
 
 
 class Peeker:
@@ -228,12 +229,27 @@ class Peeker:
         self._patience = patience
         self._lines: list[PeekLine] = []
 
-    def ask(self, key: bytes, tag: bytes) -> asyncio.Future[Fields]:
-        """The fields of the record at `key`. The future fails with ConnectionLost."""
+    def glance(self, key: bytes, tag: bytes, answer: Answer) -> None:
+        """Ask for the fields of the record at `key`; `answer` is called once, without a task."""
         if not self._lines:
             self._lines = [PeekLine(self._node(), self._patience) for _ in range(LINES)]
         first, second = self._lines
-        return (second if second.load < first.load else first).ask(key, tag)
+        (second if second.load < first.load else first).ask(key, tag, answer)
+
+    def ask(self, key: bytes, tag: bytes) -> asyncio.Future[Fields]:
+        """The fields of the record at `key`. The future fails with ConnectionLost."""
+        future: asyncio.Future[Fields] = asyncio.get_running_loop().create_future()
+
+        def settle(fields: Fields | None) -> None:
+            if future.done():
+                return
+            if fields is None:
+                future.set_exception(ConnectionLost())
+            else:
+                future.set_result(fields)
+
+        self.glance(key, tag, settle)
+        return future
 
     def close(self) -> None:
         """Close every line."""
@@ -244,6 +260,12 @@ class Peeker:
 
 def read_fields(fields: Fields) -> Live | Ended:
     """What the fields of a record or tombstone say. Raises StoreUnavailable."""
+    return _read(*fields)
+
+
+@lru_cache(maxsize=8192)
+def _read(*fields: bytes | None) -> Live | Ended:
+    """Pure, and a record that nobody writes answers the same again and again."""
     _, version, idle_at, absolute_at, refresh_at, seen_at, reason = fields
     if reason is not None:
         return Ended(reason=reason.decode())

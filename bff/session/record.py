@@ -7,6 +7,7 @@ a clock, opens a socket or knows a cookie.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 from bff.provider.identity import OriginalClaims
@@ -148,11 +149,20 @@ def due(tokens: Tokens, now: float, *, ahead: float, jitter: float) -> bool:
     number drawn from the token itself, so that sessions of one minute do not renew in one second
     and every process agrees about one session.
     """
-    if tokens.expires_at is None or tokens.refresh_token is None:
-        return False
+    return tokens.refresh_token is not None and now >= quiet_until(
+        tokens, ahead=ahead, jitter=jitter
+    )
+
+
+def quiet_until(tokens: Tokens, *, ahead: float, jitter: float) -> float:
+    """Until when a request needs nothing but the access token as it is."""
+    if tokens.expires_at is None:
+        return inf
+    end = _usable_until(tokens, tokens.expires_at)
+    if tokens.refresh_token is None:
+        return end
     part = ahead * (tokens.expires_at - tokens.issued_at)
-    left = _usable_until(tokens, tokens.expires_at) - now
-    return left <= part and left <= part * (1 - jitter * _spread(tokens.access_token))
+    return end - part * (1 - jitter * _spread(tokens.access_token))
 
 
 def _usable_until(tokens: Tokens, expires_at: float) -> float:

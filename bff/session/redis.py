@@ -4,6 +4,7 @@ The one door to the redis library. The hot question does not come this way: see 
 """
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,7 +20,7 @@ from redis.exceptions import RedisError
 from bff.clock import StoreClock
 from bff.journal.log import Event, tell
 from bff.session.deadline import ConnectionLost, within
-from bff.session.peek import Node, Peeker, read_fields
+from bff.session.peek import Fields, Node, Peeker, read_fields
 from bff.session.record import Deadlines
 from bff.session.store import (
     ENDED_BYTES_SECONDS,
@@ -122,6 +123,19 @@ class RedisStore:
                 self._tell(error)
                 raise StoreUnavailable from None
         return await self._confirm(key) if fields[0] is None else read_fields(fields)
+
+    def glance(self, key: str, then: Callable[[Live | None], None]) -> None:
+        """The hot question without a task."""
+        tag = key.encode()
+
+        def answer(fields: Fields | None) -> None:
+            there: Live | Ended | None = None
+            if fields is not None and fields[0] is not None:
+                with contextlib.suppress(StoreUnavailable):
+                    there = read_fields(fields)
+            then(there if isinstance(there, Live) else None)
+
+        self._peeker.glance(self._prefix_octets + tag, tag, answer)
 
     async def _confirm(self, key: str) -> Live | Ended | None:
         _, name, fields = await self._read("confirm", key)

@@ -6,7 +6,7 @@ The face that `caller`, `browser` and `relay` see of this room.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -63,9 +63,7 @@ class Sessions:
         self._index_sealer = Sealer(keyring, "index", frontend.origin)
         self._log_key = derive(keyring.current, "log", frontend.origin)
         record_sealer = Sealer(keyring, "record", frontend.origin)
-        self._opened = Opened(
-            store=store, sealer=record_sealer, clock=clock, frontend=frontend.name
-        )
+        self._opened = Opened(store=store, sealer=record_sealer, clock=clock, frontend=frontend)
         self._watch = Watch(store, self._opened.forget)
         self._refresher = Refresher(
             frontend=frontend,
@@ -86,6 +84,13 @@ class Sessions:
     async def find(self, session_id: str) -> Found:
         """The live session of that id. Raises Refused with the reason why there is none."""
         return await self._opened.find(session_id)
+
+    def glance(self, session_id: str, then: Callable[[Found | None], None]) -> None:
+        """Call `then` with the live session whose access token is good as it is, without a task.
+
+        With None where there is more to do: then `find` and `fresh` are the way.
+        """
+        self._opened.glance(session_id, then)
 
     async def fresh(self, found: Found) -> Found:
         """The session with an access token that is good to use. Raises Refused."""

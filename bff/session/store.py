@@ -7,7 +7,7 @@ store answers as it did the first time, for answers get lost. A store repeats a 
 itself, within its deadline; after that it raises.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -104,6 +104,14 @@ class Store(Protocol):
 
     async def peek(self, key: str) -> Live | Ended | None:
         """What is there, by the cheapest question. None is confirmed, never guessed."""
+        ...
+
+    def glance(self, key: str, then: Callable[[Live | None], None]) -> None:
+        """Call `then` once, with the record that lives, or with None: then `peek` must be asked.
+
+        The same question without a task, for those who ask it on every request. `then` raises
+        nothing.
+        """
         ...
 
     async def load(self, key: str) -> Loaded | Ended | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bff.caller.peer import Network
-from bff.caller.request import BrowserRequest, read_request
+from bff.caller.request import BrowserRequest, join_fields, read_request
 
 
 def a_request(
@@ -15,12 +15,7 @@ def a_request(
     trusted: Sequence[Network] = (),
 ) -> BrowserRequest:
     """A request with these fields, in this order."""
-    scope = {
-        "method": method,
-        "raw_path": path,
-        "query_string": query,
-        "bff.target": path + (b"?" + query if query else b""),
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in fields],
-        "client": (hop, 1),
-    }
-    return read_request(scope, trusted)
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
+    target = path + (b"?" + query if query else b"")
+    joined, _ = join_fields(headers)
+    return read_request(method, target, headers, joined, hop=hop, trusted=trusted)

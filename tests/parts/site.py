@@ -19,6 +19,7 @@ from bff.config.load import Config
 from bff.door import door
 from bff.door.cycle import Cycle
 from bff.door.protocol import Door
+from bff.relay.lane import Passage
 from tests.canary import RECORDER, Record
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class _Tap:
             name = "the door"
             if isinstance(running, Cycle):
                 name = f"{running.scope['method']} {running.scope['raw_path'].decode('latin-1')}"
+            elif isinstance(running, Passage):
+                name = f"{running._request.method} {running._request.path.decode('latin-1')}"
             self._answering, self._record = running, RECORDER.answer(name)
         self._record.add(data)
         self._transport.write(data)
@@ -120,7 +123,7 @@ def serving(config: Config, listening: socket.socket | None = None) -> Iterator[
         server = _Server(
             uvicorn.Config(
                 application,
-                http=tapped(door(config)),
+                http=tapped(door(config, application.lane)),
                 ws="none",
                 lifespan="off",
                 log_config=None,
