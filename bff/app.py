@@ -32,8 +32,9 @@ from bff.config.model import Route
 from bff.journal.log import Event, crashed, on_behalf_of, tell
 from bff.problem import Aborted, Answer, Reason, Refused, refusal
 from bff.provider.server import close, open_server
+from bff.relay.authorize import Relay
 from bff.relay.exchange import relayed
-from bff.relay.lane import Passage, Relay
+from bff.relay.lane import Passage
 from bff.relay.route import RouteTable, route_table
 from bff.relay.static import Files, files
 from bff.relay.upstream import Upstream

@@ -7,7 +7,6 @@ timers run for head and progress, and every refusal is ours.
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +26,7 @@ from bff.door.head import (
     judge_upgrade,
     section_octets,
 )
+from bff.door.turns import Turns
 from bff.problem import Headers, Reason, Refused, refusal
 from bff.wire import Answering, Turn
 
@@ -60,12 +60,8 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self._in_head = False
         self._in_body = False
-        self._last: Answering | None = None  # the newest
-        self.running: Answering | None = None  # the one whose turn it is
-        self._waiting: deque[Answering] = deque()  # until the answers before them are given
-        self._advancing = False
+        self.turns = Turns(self.resume_reading)
         self._shut = False  # nothing further is read as a request
-        self._ended = False  # nothing further is answered
         self._octets = 0
         self._dated: object = None
         self._date_line = b""
@@ -79,12 +75,12 @@ class Door(HttpToolsProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._shut = self._ended = True
+        self._shut = self.turns.ended = True
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        if self.running is not None and not self.running.response_complete:
-            self.running.gone()
+        if (current := self.turns.current) is not None:
+            current.gone()
         self.cycle = None  # type: ignore[assignment]  # nothing of ours is uvicorn's to tell
         super().connection_lost(exc)
 
@@ -108,9 +104,9 @@ class Door(HttpToolsProtocol):
             self._judge_unfinished_head()
         if (self._in_head or self._in_body) and not self._shut:
             self._start_timer()
-        self._advance()
-        if self.running is not None and not self.running.response_complete:
-            self.running.flush()
+        self.turns.advance()
+        if (current := self.turns.current) is not None:
+            current.flush()
 
     def _judge_unfinished_head(self) -> None:
         if sum(map(len, self._raw)) > TARGET_OCTETS:
@@ -176,62 +172,40 @@ class Door(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
-        if self._last is not None and not self._last.response_complete:
-            self._last.take_body(body)
+        newest = self.turns.newest
+        if newest is not None and not newest.response_complete:
+            newest.take_body(body)
 
     @override
     def on_message_complete(self) -> None:
         self._in_body = False
         self._stop_timer()
-        if self._last is not None and not self._last.response_complete:
-            self._last.end_body()
+        newest = self.turns.newest
+        if newest is not None and not newest.response_complete:
+            newest.end_body()
 
     # Answers, in their order.
 
     def _enqueue(self, answering: Answering) -> None:
         """Let it be answered after those before it."""
-        self._last = answering
         self.cycle = answering  # type: ignore[assignment]  # uvicorn's shutdown looks there
-        self._waiting.append(answering)
-        if len(self._waiting) > 1 or not self._free:
+        if not self.turns.add(answering):
             self.pause_reading()
-
-    @property
-    def _free(self) -> bool:
-        return self.running is None or self.running.response_complete
-
-    def _advance(self) -> None:
-        """Begin what waits while nothing is being answered. Not nested: many may wait."""
-        if self._advancing:
-            return
-        self._advancing = True
-        while self._waiting and self._free and not self._ended:
-            self.running = self._waiting.popleft()
-            if not self._waiting:
-                self.resume_reading()
-            self.running.start()
-        self._advancing = False
 
     def _refuse(self, refused: Refused) -> None:
         """Refuse, in turn, and read nothing further as a request."""
-        broken = self._last if self._in_body else None
+        broken = self.turns.newest if self._in_body else None
         self._shut = True
         self._in_head = self._in_body = False
         self._stop_timer()
         answer = refusal(refused, request_id=secrets.token_hex(8), secure=self.rules.secure)
         prepared = Prepared(self, answer, keep_alive=False)
-        if broken is not None and not broken.response_complete:
-            # The body of a request is none: the refusal takes its place.
-            if broken is self.running:
-                if broken.response_started:
-                    self.break_off()
-                    return
-                broken.gone()
-                self.running = None
-            else:
-                self._waiting.pop()
+        # Where the body of a request is none, the refusal takes its place.
+        if broken is not None and not broken.response_complete and not self.turns.withdraw_newest():
+            self.break_off()
+            return
         self._enqueue(prepared)
-        self._advance()
+        self.turns.advance()
 
     def answered(self, *, keep_alive: bool, body_unread: bool) -> None:
         """An answer is complete: close, or go on with what waits."""
@@ -239,7 +213,7 @@ class Door(HttpToolsProtocol):
         if keep_alive:
             self._go_on()
             return
-        self._shut = self._ended = True
+        self._shut = self.turns.ended = True
         self._stop_timer()
         if body_unread:
             self._close_gently()
@@ -249,8 +223,8 @@ class Door(HttpToolsProtocol):
     def _go_on(self) -> None:
         if self.transport.is_closing():
             return
-        if self._waiting:
-            self._advance()
+        if self.turns.waiting:
+            self.turns.advance()
         else:
             self.resume_reading()
             self._start_idling()
@@ -280,14 +254,14 @@ class Door(HttpToolsProtocol):
     @override
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self.running is not None:
-            self.running.congested()
+        if (current := self.turns.current) is not None:
+            current.congested()
 
     @override
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.running is not None:
-            self.running.writable()
+        if (current := self.turns.current) is not None:
+            current.writable()
 
     def _start_idling(self) -> None:
         """Count the idle time; the timer is pushed out lazily, as most requests follow soon."""
@@ -319,7 +293,7 @@ class Door(HttpToolsProtocol):
 
     def break_off(self) -> None:
         """An answer cannot be finished: it must not look complete."""
-        self._shut = self._ended = True
+        self._shut = self.turns.ended = True
         self._stop_timer()
         if not self.transport.is_closing():
             self.transport.abort()

@@ -7,53 +7,23 @@ runs in one task of its own.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec
 
-from bff.caller.cookies import Cookies
 from bff.caller.request import BrowserRequest
 from bff.journal.log import crashed, on_behalf_of
-from bff.problem import Answer, Reason, Refused
+from bff.problem import Reason, Refused
+from bff.relay.authorize import Relay
 from bff.relay.body import NO_BODY, request_body
 from bff.relay.connection import UpstreamConnection
-from bff.relay.exchange import (
-    Relayed,
-    admit,
-    answer_head,
-    request_head,
-    wants_another_token,
-)
+from bff.relay.exchange import admit, answer_head, request_head, wants_another_token
 from bff.relay.framing import AnswerHead
-from bff.relay.upstream import Upstream
 from bff.session.opened import Found
-from bff.session.sessions import Sessions
 from bff.wire import BUFFERED, CONTINUE, Framed, Turn, answer_bytes
 
 P = ParamSpec("P")
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_AS_NOBODY: Final = frozenset(
-    {
-        Reason.NO_SESSION,
-        Reason.SESSION_EXPIRED,
-        Reason.SESSION_ENDED,
-        Reason.REFRESH_REJECTED,
-        Reason.REFRESH_INTERRUPTED,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relay:
-    """One route with its upstream, the sessions it may need, and how it refuses."""
-
-    way: Relayed
-    upstream: Upstream
-    sessions: Sessions
-    cookies: Cookies
-    refuse: Callable[[BrowserRequest, Refused], Answer] = field(repr=False)
-
-
 Step = Callable[Concatenate["Passage", P], None]
 
 
@@ -103,18 +73,11 @@ class Passage:
         request = self._request
         on_behalf_of(request.peer, request.request_id)
         admit(self._relay.way, request)
-        auth = self._relay.way.route.auth
-        if auth == "none":
+        session_id = self._relay.session_id(request)
+        if session_id is None:
             self._ask()
-            return
-        try:
-            session_id = self._relay.cookies.read_session(request)
-        except Refused as refused:
-            if auth != "optional" or refused.reason not in _AS_NOBODY:
-                raise
-            self._ask()
-            return
-        self._relay.sessions.glance(session_id, lambda found: self._glanced(session_id, found))
+        else:
+            self._relay.sessions.glance(session_id, partial(self._glanced, session_id))
 
     @_guarded
     def _glanced(self, session_id: str, found: Found | None) -> None:
@@ -127,12 +90,7 @@ class Passage:
             self._ask()
 
     async def _find(self, session_id: str) -> None:
-        sessions = self._relay.sessions
-        try:
-            self._found = await sessions.fresh(await sessions.find(session_id))
-        except Refused as refused:
-            if self._relay.way.route.auth != "optional" or refused.reason not in _AS_NOBODY:
-                raise
+        self._found = await self._relay.find(session_id)
         self._ask()
 
     # The request, on its way up.

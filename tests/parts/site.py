@@ -42,7 +42,7 @@ class _Tap:
         self._record: Record | None = None
 
     def write(self, data: bytes) -> None:
-        running = self._connection.running
+        running = self._connection.turns.running
         if self._record is None or running is not self._answering:
             name = "the door"
             if isinstance(running, Cycle):
