@@ -151,6 +151,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return True
 
+    def give_up(self) -> None:
+        """Close at once; who waits for an answer is told that this process is about to stop."""
+        self._fail(Reason.DRAINING)
+
     def abort(self) -> None:
         """Close at once."""
         self._closed = True

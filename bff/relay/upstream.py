@@ -125,7 +125,7 @@ class Upstream:
 
     def close(self) -> None:
         """Close every connection, those at work as well."""
-        for connection in self._open:
-            connection.abort()
+        for connection in list(self._open):
+            connection.give_up()
         self._idle.clear()
         self._open.clear()
