@@ -145,6 +145,7 @@ class Refresh(Section):
 
     ahead: Annotated[float, Field(ge=0, le=0.9, strict=True)] = 0.2
     jitter: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.5
+    lease: Annotated[Seconds, Field(gt=0, le=600)] | None = None
 
 
 class Logout(Section):
