@@ -76,6 +76,7 @@ class Provider(Section):
     scopes: Annotated[tuple[str, ...], AfterValidator(_scopes)] = ("openid", "profile")
     parameters: Annotated[dict[str, str], AfterValidator(_parameters)] = {}
     userinfo: Flag = False
+    silent_login: Flag = True
     ca_file: Path | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     trusted_audiences: tuple[str, ...] = ()

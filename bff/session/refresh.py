@@ -128,7 +128,8 @@ class Refresher:
 
     async def _run(self, found: Found, forced: bool) -> Found | Refused:
         """Refresh, or wait for whoever does, until the session has other tokens."""
-        deadline = time.monotonic() + self._lease_seconds
+        # Whoever began together with an owner that died is there when its lease has lapsed.
+        deadline = time.monotonic() + self._lease_seconds + 2 * POLL
         try:
             while True:
                 result = await self._attempt(found, forced)
