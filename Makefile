@@ -3,6 +3,7 @@
 #   make demo [PORT=8080]   a page that never holds a token: sign in and look
 #   make test               everything that CI runs
 #   make check              only the gates that take seconds
+#   make soak               the same, thousands of times over: minutes
 #   make conformance        which rows of the checklist the last `make test` has proven
 #   make schema             config/bff.schema.json anew, from the models
 #   make bench              figures, no verdict
@@ -18,7 +19,7 @@ NODE_MODULES := tests/interop/node_modules/.installed tests/spa/node_modules/.in
 # What the tests need beside Python: a command, and Debian's package that brings it.
 TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
 
-.PHONY: demo test check conformance schema bench clean tools npm
+.PHONY: demo test check soak conformance schema bench clean tools npm
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 
@@ -37,6 +38,9 @@ check: $(VENV)/.test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+soak: tools $(VENV)/.test
+	$(RUN) -m pytest -m soak tests/soak
 
 conformance: $(VENV)/.test
 	$(RUN) -m tests.conformance

@@ -218,6 +218,14 @@ def page(
     ).encode()
 
 
+def login_url_after(reason: Reason, login_url: str) -> str:
+    """Where signing in begins after that refusal.
+
+    Nobody ended an interrupted session: the provider's own is likely to be alive, and then the
+    person need not be asked anything."""
+    return f"{login_url}?prompt=none%20login" if reason is Reason.REFRESH_INTERRUPTED else login_url
+
+
 RETRY_AFTER: Final = 2  # seconds; where nobody named a better time
 
 
@@ -270,7 +278,7 @@ def _problem_json(
     if refused.phase is not None:
         document["phase"] = refused.phase
     if login_url is not None and (problem.status == 401 or refused.reason is Reason.KEY_UNKNOWN):
-        document["login_url"] = login_url
+        document["login_url"] = login_url_after(refused.reason, login_url)
     return json.dumps(document, separators=(",", ":")).encode()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from bff.browser.front import LOGIN_URL, Front
 from bff.caller.request import BrowserRequest
@@ -140,6 +140,8 @@ def _error(
     used: Headers,
 ) -> Answer:
     """The provider said no, or not now (C-07). Its text is shown escaped, and never believed."""
+    if transaction.falls_on:
+        return _as_usual(front, transaction, used)
     if transaction.silent and answer.error in _NOT_SILENTLY:
         return _landing(front, transaction, used)
     if answer.error in _UNAVAILABLE:
@@ -155,6 +157,20 @@ def _error(
     link = (LOGIN_URL, "Sign in")
     refused = Refused(Reason.PROVIDER_ERROR)
     return _refusal(front, request, refused, link=link, more=used, detail=detail)
+
+
+def _as_usual(front: Front, transaction: LoginTransaction, used: Headers) -> Answer:
+    """It could not be done silently, whatever the reason: the same login, and they may be asked.
+
+    By a page, as after a login: our own navigation needs no click and carries the Strict cookie.
+    """
+    asked: dict[str, object] = {"return_to": transaction.return_to}
+    if transaction.max_age is not None:
+        asked["max_age"] = transaction.max_age
+    url = f"{LOGIN_URL}?{urlencode(asked)}"
+    return front.page(
+        "Signing in", ("One moment, please.",), link=(url, "Continue"), go_to=url, more=used
+    )
 
 
 async def _claim(front: Front, transaction: LoginTransaction) -> None:

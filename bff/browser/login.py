@@ -17,6 +17,9 @@ _READ: Final = frozenset(
     {"return_to", "prompt", "login_hint", "acr_values", "max_age", "ui_locales"}
 )
 _VALUE: Final = 512  # characters
+# No provider takes `none` beside another value (OpenID Core §3.1.2.1), so here it can mean:
+# silently, and if that cannot be, a login as usual.
+_SILENTLY_FIRST: Final = "none login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +32,6 @@ class LoginRequest:
     acr_values: str | None
     max_age: int | None
     ui_locales: str | None
-
-    @property
-    def silent(self) -> bool:
-        """Whether nobody is to be asked anything."""
-        return self.prompt == "none"
 
 
 def read_login_request(query: bytes) -> LoginRequest:
@@ -78,12 +76,14 @@ async def login(front: Front, request: BrowserRequest) -> Answer:
         await _refuse_a_loop(front, session_id)
     metadata = await front.server.discovery.metadata()
     attempt = new_attempt()
+    falls_on = _is_tried_silently(front, request, asked)
+    prompt = "none" if falls_on else asked.prompt if asked.prompt != _SILENTLY_FIRST else None
     location = authorization_url(
         metadata,
         front.frontend.provider,
         front.frontend.origin,
         attempt,
-        prompt=asked.prompt,
+        prompt=prompt,
         login_hint=asked.login_hint,
         acr_values=asked.acr_values,
         max_age=asked.max_age,
@@ -97,10 +97,28 @@ async def login(front: Front, request: BrowserRequest) -> Answer:
         return_to=asked.return_to,
         started_at=front.clock.now(),
         session_id=session_id,
-        silent=asked.silent,
+        silent=prompt == "none",
+        falls_on=falls_on,
         max_age=asked.max_age,
     )
     return front.see_other(location, more=front.transactions.write(transaction, request))
+
+
+def _is_tried_silently(front: Front, request: BrowserRequest, asked: LoginRequest) -> bool:
+    """Whether this login goes silently first.
+
+    Not where the provider wants a prompt of its own, nor for what the login that may follow could
+    not repeat. And not twice: a top-level navigation has no time-out of ours, so that one which met
+    an error page, and never came back, is known only by its open attempt.
+    """
+    if asked.prompt != _SILENTLY_FIRST:
+        return False
+    provider = front.frontend.provider
+    particular = (asked.login_hint, asked.acr_values, asked.ui_locales)
+    wanted = provider.silent_login and "prompt" not in provider.parameters
+    if not wanted or any(each is not None for each in particular):
+        return False
+    return not any(each.falls_on for each in front.transactions.unanswered(request))
 
 
 async def _refuse_a_loop(front: Front, session_id: str | None) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from bff.browser.front import LOGIN_URL, LOGOUT_URL, Front
 from bff.caller.request import BrowserRequest
 from bff.caller.same_origin import require_same_origin
-from bff.problem import Answer, Reason, Refused
+from bff.problem import Answer, Reason, Refused, login_url_after
 from bff.session.opened import Found
 
 _CANNOT_SAY: Final = frozenset({Reason.STORE_UNAVAILABLE, Reason.KEY_UNKNOWN})
@@ -31,6 +31,7 @@ async def _state(front: Front, request: BrowserRequest, *, stay: bool) -> Answer
     except Refused as refused:
         if refused.reason in _CANNOT_SAY:
             raise
+        urls["login_url"] = login_url_after(refused.reason, LOGIN_URL)
         return front.document({"authenticated": False, "reason": refused.reason, **urls})
     return front.document(
         {

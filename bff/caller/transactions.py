@@ -60,14 +60,24 @@ class Transactions:
     def _delete(self, name: str) -> Line:
         return self.cookies.line(name, "", same_site="Lax", max_age=0)
 
+    def unanswered(self, request: BrowserRequest) -> list[LoginTransaction]:
+        """The attempts of this browser that have not come back."""
+        return [each for each in self._attempts(request).values() if each is not None]
+
+    def _attempts(self, request: BrowserRequest) -> dict[str, LoginTransaction | None]:
+        prefix = self.cookies.name("-login-")
+        return {
+            name: self._open(name, value)
+            for name, value in pairs(request)
+            if name.startswith(prefix)
+        }
+
     def _too_many(self, request: BrowserRequest) -> list[str]:
         """The names to evict so that one more fits: what does not open first, then the oldest."""
-        prefix = self.cookies.name("-login-")
-        ages: dict[str, float] = {}
-        for name, value in pairs(request):
-            if name.startswith(prefix):
-                transaction = self._open(name, value)
-                ages[name] = transaction.started_at if transaction is not None else 0.0
+        ages = {
+            name: 0.0 if each is None else each.started_at
+            for name, each in self._attempts(request).items()
+        }
         oldest = sorted(ages, key=lambda name: ages[name])
         return oldest[: max(0, len(oldest) - MOST + 1)]
 

@@ -3,7 +3,6 @@
 A check is asked only where every value that it needs could be read.
 """
 
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -12,7 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from bff.config.certificates import check_ca_file, check_tls
 from bff.config.faults import Fault
+from bff.config.lease import check_lease
 from bff.config.reading import Reading
 from bff.config.values import is_loopback
 from bff.keys import Key, parse_key
@@ -95,36 +96,6 @@ def _idle(idle: float, lifetime: float) -> Faults:
         )
 
 
-def _tls(certificate: Path | None, key: Path | None) -> Faults:
-    if certificate is None and key is None:
-        return
-    if certificate is None or key is None:
-        yield Fault(
-            key=f"server.{'tls_certificate' if certificate is None else 'tls_key'}",
-            message="is missing: half of a TLS pair",
-            mend="set tls_certificate and tls_key",
-        )
-        return
-    absent = [*_file("server.tls_certificate", certificate), *_file("server.tls_key", key)]
-    yield from absent
-    if not absent and not _is_pair(certificate, key):
-        yield Fault(
-            key="server.tls_certificate",
-            message="and server.tls_key are no pair in PEM without a passphrase",
-            mend="name the certificate with its chain, and its own key",
-        )
-
-
-def _is_pair(certificate: Path, key: Path) -> bool:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # Without a password of our own OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError):  # SSLError is an OSError
-        return False
-    return True
-
-
 def _logout(return_to: str) -> Faults:
     plain = return_to.startswith("/") and not return_to.startswith(("//", "/\\"))
     own = return_to == "/bff" or return_to.startswith("/bff/")
@@ -152,10 +123,11 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
         ("dev", "provider.issuer", "provider.client_authentication", "provider.client_secret"),
         _client_secret,
     ),
-    (("provider.ca_file",), lambda path: _ca_file("provider.ca_file", path)),
+    (("provider.ca_file",), lambda path: check_ca_file("provider.ca_file", path)),
     (("dev", "session.store"), _store),
     (("session.idle", "session.lifetime"), _idle),
-    (("server.tls_certificate", "server.tls_key"), _tls),
+    (("refresh.lease", "provider.total_timeout", "session.store_deadline"), check_lease),
+    (("server.tls_certificate", "server.tls_key"), check_tls),
     (("logout.return_to",), _logout),
     (("operate.trusted_proxies",), _trust),
 )
@@ -270,29 +242,4 @@ def _upstream(where: str, values: Mapping[str, Any], written: set[str]) -> Fault
             message="means nothing beside upstream: the application sends its own",
             mend="remove it",
         )
-    yield from _ca_file(f"{where}.ca_file", values.get("ca_file"))
-
-
-def _ca_file(key: str, path: Path | None) -> Faults:
-    if path is None:
-        return
-    absent = list(_file(key, path))
-    yield from absent
-    if not absent and not _holds_certificates(path):
-        yield Fault(
-            key=key, message="holds no certificates", mend="name a PEM file of CA certificates"
-        )
-
-
-def _file(key: str, path: Path) -> Faults:
-    if not path.is_file():
-        yield Fault(key=key, message="is no file", mend="create it, or name another")
-
-
-def _holds_certificates(path: Path) -> bool:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(path)
-    except OSError:
-        return False
-    return True
+    yield from check_ca_file(f"{where}.ca_file", values.get("ca_file"))

@@ -76,6 +76,7 @@ class Provider(Section):
     scopes: Annotated[tuple[str, ...], AfterValidator(_scopes)] = ("openid", "profile")
     parameters: Annotated[dict[str, str], AfterValidator(_parameters)] = {}
     userinfo: Flag = False
+    silent_login: Flag = True
     ca_file: Path | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     trusted_audiences: tuple[str, ...] = ()
@@ -145,6 +146,7 @@ class Refresh(Section):
 
     ahead: Annotated[float, Field(ge=0, le=0.9, strict=True)] = 0.2
     jitter: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.5
+    lease: Annotated[Seconds, Field(gt=0, le=600)] | None = None
 
 
 class Logout(Section):

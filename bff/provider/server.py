@@ -4,7 +4,8 @@ Made once per front end, before the first request; `token`, `identity`, `userinf
 `revocation` take it.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from bff.clock import Clock
 from bff.config.load import FrontEnd
@@ -14,15 +15,22 @@ from bff.provider.call import ProviderHttp, login_bound
 from bff.provider.keyset import KeySet
 from bff.provider.logins import LoginBounds
 from bff.provider.metadata import Discovery
+from bff.provider.restraint import Restraint
 
 
 @dataclass(slots=True, kw_only=True)
 class CredentialsHistory:
     """Whether our credentials worked since they were loaded, and when last (R-07).
 
-    The one value here that changes: in store time, None for never."""
+    In store time, None for never. `fresh` is set at each success, for whoever tells others."""
 
     last_success: float | None = None
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def succeeded(self, at: float) -> None:
+        """A token request that left at `at` has been granted."""
+        self.last_success = max(at, self.last_success or at)
+        self.fresh.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,8 @@ class AuthorizationServer:
     clock: Clock
     logins: LoginBounds
     history: CredentialsHistory
+    restraint: Restraint
+    places: asyncio.Semaphore  # for refreshes: as many as there are connections
 
 
 def open_server(frontend: FrontEnd, clock: Clock) -> AuthorizationServer:
@@ -53,6 +63,8 @@ def open_server(frontend: FrontEnd, clock: Clock) -> AuthorizationServer:
         clock=clock,
         logins=LoginBounds(login_bound(config)),
         history=CredentialsHistory(),
+        restraint=Restraint(),
+        places=asyncio.Semaphore(config.connections),
     )
 
 

@@ -5,6 +5,7 @@ used. `read_token_answer` decides, by a table that is total; the two coroutines 
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,7 @@ from bff.problem import Reason, Refused
 from bff.provider.authorization import redirect_uri
 from bff.provider.call import Fault, Reply, Share
 from bff.provider.client import client_credentials
+from bff.provider.metadata import Metadata
 from bff.provider.server import AuthorizationServer
 
 _ENDPOINT: Final = "token_endpoint"
@@ -224,10 +226,11 @@ async def exchange_code(
             "code_verifier": code_verifier,
         },
     )
+    asked_at = server.clock.now()
     reply = await server.http.post_form(
         metadata.token_endpoint, form, headers=headers, kind=_ENDPOINT, share=Share.LOGIN
     )
-    outcome = _remembered(server, reply)
+    outcome = _remembered(server, reply, asked_at)
     if outcome.response is None:
         raise Refused(CODE_REASONS[outcome.answer], retry_after=outcome.retry_after)
     return outcome.response
@@ -243,24 +246,48 @@ async def refresh(server: AuthorizationServer, refresh_token: str) -> TokenOutco
     try:
         async with asyncio.timeout_at(until):
             metadata = await server.discovery.metadata()
+            # Whoever waits here learns from those before what the provider is like just now.
+            await server.places.acquire()
     except (Refused, TimeoutError):
         return TokenOutcome(answer=TokenAnswer.PASSING)
+    try:
+        if not server.restraint.admit(time.monotonic()):
+            return TokenOutcome(answer=TokenAnswer.PASSING)
+        return await _presented(server, metadata, refresh_token, until)
+    finally:
+        server.places.release()
+
+
+async def _presented(
+    server: AuthorizationServer, metadata: Metadata, refresh_token: str, until: float
+) -> TokenOutcome:
     headers, form = client_credentials(
         server.config, {"grant_type": "refresh_token", "refresh_token": refresh_token}
     )
+    asked_at = server.clock.now()
     reply: Reply | Fault = Fault.NOT_SENT
     for _ in range(2):
         if reply is Fault.NOT_SENT and not server.http.is_over(until):
             reply = await server.http.post_form(
                 metadata.token_endpoint, form, headers=headers, kind=_ENDPOINT, until=until
             )
-    return _remembered(server, reply)
+    outcome = _remembered(server, reply, asked_at)
+    if outcome.answer in ANSWERS_WELL:
+        server.restraint.works()
+    else:
+        server.restraint.fails(time.monotonic(), outcome.retry_after)
+    return outcome
 
 
-def _remembered(server: AuthorizationServer, reply: Reply | Fault) -> TokenOutcome:
+# By these the provider is known to do its work; after any other it may need to be left alone.
+ANSWERS_WELL: Final = frozenset({TokenAnswer.GRANTED, TokenAnswer.INVALID_GRANT})
+
+
+def _remembered(server: AuthorizationServer, reply: Reply | Fault, asked_at: float) -> TokenOutcome:
     outcome = read_token_answer(reply)
     if outcome.response is not None:
-        server.history.last_success = server.clock.now()
+        server.history.succeeded(asked_at)
+        server.restraint.works()
     elif isinstance(reply, Reply) and outcome.answer is not TokenAnswer.INVALID_GRANT:
         # A Fault is in the log already, and a dead grant is no failure of the provider's. The
         # answer's own words stay out of the log.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bff.session.store import TOMBSTONE_SECONDS
+from bff.session.store import TOMBSTONE_SECONDS, Lease, LeaseOutcome
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +32,25 @@ class Record:
     def leased_by(self, owner: str, now: float) -> bool:
         """Whether `owner` holds the live lease."""
         return self.lease_owner == owner and self.lease_until > now
+
+    def lease(self, version: str, owner: str, now: float, seconds: float) -> Lease:
+        """What `owner` gets who asks for the lease over that version."""
+        if self.version != version:
+            return Lease(outcome=LeaseOutcome.STALE)
+        if not self.leased_by(owner, now):
+            if self.lease_owner is not None and self.lease_until > now:
+                return Lease(outcome=LeaseOutcome.HELD, until=self.lease_until)
+            if self.not_before > now:
+                return Lease(
+                    outcome=LeaseOutcome.HELD,
+                    until=self.not_before,
+                    backing_off=True,
+                    definite_400_at=self.definite_400_at,
+                )
+            self.maybe_spent = self.maybe_spent or self.lease_owner is not None
+            self.lease_owner, self.lease_until = owner, now + seconds
+        outcome = LeaseOutcome.GRANTED_AFTER_LAPSE if self.maybe_spent else LeaseOutcome.GRANTED
+        return Lease(outcome=outcome, definite_400_at=self.definite_400_at)
 
 
 @dataclass(slots=True, kw_only=True)

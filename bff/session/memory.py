@@ -44,6 +44,7 @@ class MemoryStore:
         self._hook = hook
         self._entries: dict[str, Record | Tombstone] = {}
         self._index: dict[str, dict[str, tuple[bytes, float]]] = {}
+        self._notes: dict[str, tuple[float, float]] = {}  # (the time, kept until)
         self._listeners: set[asyncio.Queue[str | None]] = set()
 
     async def create(
@@ -124,31 +125,14 @@ class MemoryStore:
 
     async def lease(self, key: str, version: str, *, owner: str, seconds: float) -> Lease:
         """Ask for the right to refresh."""
-        return await self._call(
-            "lease", lambda: self._lease(key, version, owner, seconds), writes=True
-        )
 
-    def _lease(self, key: str, version: str, owner: str, seconds: float) -> Lease:
-        now = self._clock.now()
-        entry = self._entry(key)
-        if not isinstance(entry, Record):
-            return Lease(outcome=LeaseOutcome.GONE)
-        if entry.version != version:
-            return Lease(outcome=LeaseOutcome.STALE)
-        if not entry.leased_by(owner, now):
-            if entry.lease_owner is not None and entry.lease_until > now:
-                return Lease(outcome=LeaseOutcome.HELD, until=entry.lease_until)
-            if entry.not_before > now:
-                return Lease(
-                    outcome=LeaseOutcome.HELD,
-                    until=entry.not_before,
-                    backing_off=True,
-                    definite_400_at=entry.definite_400_at,
-                )
-            entry.maybe_spent = entry.maybe_spent or entry.lease_owner is not None
-            entry.lease_owner, entry.lease_until = owner, now + seconds
-        outcome = LeaseOutcome.GRANTED_AFTER_LAPSE if entry.maybe_spent else LeaseOutcome.GRANTED
-        return Lease(outcome=outcome, definite_400_at=entry.definite_400_at)
+        def lease() -> Lease:
+            entry = self._entry(key)
+            if not isinstance(entry, Record):
+                return Lease(outcome=LeaseOutcome.GONE)
+            return entry.lease(version, owner, self._clock.now(), seconds)
+
+        return await self._call("lease", lease, writes=True)
 
     async def release(
         self, key: str, *, owner: str, how: Release, not_before: float | None = None
@@ -243,6 +227,23 @@ class MemoryStore:
                     yield key
         finally:
             self._listeners.discard(queue)
+
+    async def note(self, key: str, at: float, *, seconds: float) -> None:
+        """Keep the latest time."""
+
+        def note() -> None:
+            latest = max(at, self._noted(key) or at)
+            self._notes[key] = (latest, self._clock.now() + seconds)
+
+        await self._call("note", note, writes=True)
+
+    async def noted(self, key: str) -> float | None:
+        """The latest time that was noted."""
+        return await self._call("noted", lambda: self._noted(key), writes=False)
+
+    def _noted(self, key: str) -> float | None:
+        at, until = self._notes.get(key, (None, 0.0))
+        return at if until > self._clock.now() else None
 
     async def index_add(self, name: str, key: str, entry: bytes, until: float) -> None:
         """Add to a set, pruning what is over."""

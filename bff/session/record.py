@@ -66,6 +66,7 @@ class LoginTransaction:
     started_at: float
     session_id: str | None = field(repr=False)  # of the session that was live when it began
     silent: bool = False  # prompt=none was asked
+    falls_on: bool = False  # and if that cannot be, a login as usual follows
     max_age: int | None = None
 
 

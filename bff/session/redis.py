@@ -39,7 +39,7 @@ Hook = Callable[[str, str], Awaitable[None]]
 
 _OPERATIONS: Final = (
     "create", "confirm", "load", "touch", "lease", "release", "replace", "end", "forget",
-    "index_add", "index_members", "index_remove",
+    "index_add", "index_members", "index_remove", "note", "noted",
 )  # fmt: skip
 
 
@@ -225,6 +225,17 @@ class RedisStore:
             except (RedisError, OSError) as error:
                 self._tell(error)
                 await asyncio.sleep(0.5)
+
+    async def note(self, key: str, at: float, *, seconds: float) -> None:
+        """Keep the latest time."""
+        await self._write("note", key, _ms(at), _ms(seconds))
+
+    async def noted(self, key: str) -> float | None:
+        """The latest time that was noted."""
+        _, name, at = await self._read("noted", key)
+        if name != self._name(key).encode():
+            raise StoreUnavailable
+        return None if at is None else _seconds(at)
 
     async def index_add(self, name: str, key: str, entry: bytes, until: float) -> None:
         """Add to a sorted set by deadline."""

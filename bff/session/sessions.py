@@ -18,6 +18,7 @@ from bff.problem import Reason, Refused
 from bff.provider.revocation import revoke
 from bff.provider.server import AuthorizationServer
 from bff.session.background import Background
+from bff.session.history import SharedHistory
 from bff.session.opened import Found, Opened
 from bff.session.record import Deadlines, Session, Tokens
 from bff.session.refresh import Refresher
@@ -65,6 +66,9 @@ class Sessions:
         record_sealer = Sealer(keyring, "record", frontend.origin)
         self._opened = Opened(store=store, sealer=record_sealer, clock=clock, frontend=frontend)
         self._watch = Watch(store, self._opened.forget)
+        self._history = SharedHistory(
+            frontend=frontend, keyring=keyring, store=store, server=server
+        )
         self._refresher = Refresher(
             frontend=frontend,
             store=store,
@@ -73,13 +77,15 @@ class Sessions:
             server=server,
             clock=clock,
             background=background,
+            history=self._history,
         )
         self._sliding: set[str] = set()
 
     def run(self) -> None:
-        """Start what goes on for ever: listening to changes, dropping what is unused."""
+        """Start what goes on for ever: listening, dropping what is unused, telling others."""
         self.background.keep(self._watch.run())
         self.background.keep(self._opened.sweep())
+        self.background.keep(self._history.run())
 
     async def find(self, session_id: str) -> Found:
         """The live session of that id. Raises Refused with the reason why there is none."""

@@ -57,6 +57,22 @@ STEPS: Final[Mapping[tuple[TokenAnswer, bool], Step]] = {
     (TokenAnswer.PASSING, True): Step.RELEASE_CLEAN,
 }
 
+PATIENCE_400: Final = 3600.0  # seconds
+
+
+def is_dead(*, first_at: float, worked_at: float | None, now: float, over: bool) -> bool:
+    """Whether a second definite 400 is as good as `invalid_grant` (R-07). Times in store time.
+
+    Some providers answer a dead refresh token with an empty 400, and a wrong client secret too. So
+    it counts only once the access token is `over`, and only if it cannot be the secret: our
+    credentials have worked since the first one, or they did at some time and an hour has passed,
+    for nobody is left on 503 for ever.
+    """
+    if not over or worked_at is None:
+        return False
+    return worked_at > first_at or now - first_at >= PATIENCE_400
+
+
 ENDS: Final[Mapping[Step, Reason]] = {
     Step.END_REJECTED: Reason.REFRESH_REJECTED,
     Step.END_INTERRUPTED: Reason.REFRESH_INTERRUPTED,

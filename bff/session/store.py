@@ -166,6 +166,14 @@ class Store(Protocol):
         """Keys that changed: a hint, never a proof. None after each (re)subscription."""
         ...
 
+    async def note(self, key: str, at: float, *, seconds: float) -> None:
+        """Keep the time `at` for `seconds`; of several the latest stays. Idempotent."""
+        ...
+
+    async def noted(self, key: str) -> float | None:
+        """The latest time that anybody noted there."""
+        ...
+
     async def index_add(self, name: str, key: str, entry: bytes, until: float) -> None:
         """Add `key` with its sealed entry to the set `name` until a time. Prunes, idempotent."""
         ...

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from bff.session.store import Store
+
+POLL: Final = 0.5  # seconds after which a waiter looks again: messages get lost
 
 
 class Watch:

@@ -17,7 +17,7 @@ from bff.simulator.metadata import avatar, discovery, jwks, style
 from bff.simulator.realm import Realm
 from bff.simulator.revocation import revoke
 from bff.simulator.settings import Settings, is_loopback
-from bff.simulator.token import token
+from bff.simulator.token import token, token_refusal
 from bff.simulator.userinfo import bearer_refusal, userinfo
 from bff.simulator.watch import watched
 
@@ -61,7 +61,7 @@ def provider_app(settings: Settings | Realm) -> Starlette:
         Route("/authorize", watched(realm, "authorize", authorize, page_refusal)),
         Route("/choose", watched(realm, "choose", choose, page_refusal), methods=["POST"]),
         Route("/consent", watched(realm, "consent", consent, page_refusal), methods=["POST"]),
-        Route("/token", watched(realm, "token", token), methods=["POST"]),
+        Route("/token", watched(realm, "token", token, token_refusal), methods=["POST"]),
         Route(
             "/userinfo",
             watched(realm, "userinfo", userinfo, bearer_refusal),

@@ -28,6 +28,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     omit_scope: bool = False
     refresh_expires_in: bool = False  # tell the refresh token's life in the answer
     token_type: str = "Bearer"  # noqa: S105 -- a name from RFC 6750
+    empty_refusals: bool = False  # the token endpoint refuses with an empty 400, whatever it is
     drop_scopes: tuple[str, ...] = ()  # granted less than asked
     discovery: Mapping[str, Any] = {}  # laid over the metadata; null omits the member
 

@@ -19,7 +19,7 @@ from bff.simulator.keys import compact, left_half
 from bff.simulator.realm import Realm
 from bff.simulator.refusal import Reason, Refused
 from bff.simulator.settings import Client
-from bff.simulator.watch import NO_STORE
+from bff.simulator.watch import NO_STORE, json_refusal
 
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
 
@@ -37,6 +37,13 @@ async def token(realm: Realm, call: Call) -> Response:
         case _:
             raise Refused(Reason.GRANT_TYPE_UNSUPPORTED)
     return JSONResponse(answer, headers={**NO_STORE, "Pragma": "no-cache"})
+
+
+def token_refusal(realm: Realm, call: Call, refused: Refused) -> Response:
+    """The error response (RFC 6749 §5.2), or that of a provider that keeps its reasons."""
+    if realm.switches.empty_refusals:
+        return Response(status_code=400)
+    return json_refusal(realm, call, refused)
 
 
 def _redeemed(realm: Realm, client: Client, form: Parameters) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from bff.keys import new_key
 
 SECRET = "s3cret with : % + and a space"
 os.environ.setdefault("BFF_TEST_SECRET", SECRET)
+os.environ.setdefault("BFF_TEST_WRONG_SECRET", "a wrong secret, which is one as well")
 os.environ.setdefault("BFF_TEST_KEY", new_key())
 
 
@@ -20,6 +21,7 @@ def config_text(
     session: str = "",
     route: str = "",
     routes: str = "",
+    secret: str = "BFF_TEST_SECRET",
     key: str = "BFF_TEST_KEY",
     keys: str = "",
     more: str = "",
@@ -31,7 +33,7 @@ origin = "{origin}"
 [provider]
 issuer = "{issuer}"
 client_id = "spa"
-client_secret = {{ env = "BFF_TEST_SECRET" }}
+client_secret = {{ env = "{secret}" }}
 scopes = ["openid", "profile", "email", "offline_access"]
 {provider}
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bff.config.checks import check
+from bff.config.lease import check_lease, lease_seconds, shortest_lease
 from bff.config.load import ConfigFaults, load, parse
 from bff.config.reading import read
 from bff.keys import new_key
@@ -65,6 +66,14 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      'origin is no origin; write scheme and host only, as "https://app.example.com"'),
     ({"origin": "https://app.example.com:0"}, "origin",
      'origin is no origin; write scheme and host only, as "https://app.example.com"'),
+    # refresh
+    ({"more": '[refresh]\nlease = "21s"'}, "lease",
+     "refresh.lease is shorter than a refresh may take: a token could be presented twice;"
+     " write 22s or more, or shorten provider.total_timeout"),
+    ({"provider": 'total_timeout = "30s"', "session": 'store_deadline = "100ms"',
+      "more": '[refresh]\nlease = "60s"'}, "lease",
+     "refresh.lease is shorter than a refresh may take: a token could be presented twice;"
+     " write 61s or more, or shorten provider.total_timeout"),
     # provider
     ({"issuer": "http://login.example.com"}, "issuer",
      "provider.issuer is http and not loopback; use https: secrets and tokens travel there"),
@@ -342,6 +351,20 @@ def test_a_secret_comes_from_a_place(value: str, message: str) -> None:
 def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigFaults, match="cannot be read; name a readable UTF-8 file"):
         load(tmp_path / "none.toml")
+
+
+@given(total=st.integers(1, 60_000), deadline=st.integers(1, 30_000), lease=st.integers(1, 600_000))
+def test_a_lease_that_is_accepted_outlives_all_that_a_refresh_may_take(
+    total: int, deadline: int, lease: int
+) -> None:
+    timeouts = (total / 1000, deadline / 1000)
+    assert lease_seconds(None, *timeouts) >= shortest_lease(*timeouts)
+    # A token request, a fetch of keys, the write; and the answer to the request for the lease.
+    needed = 2 * total + 2 * deadline
+    accepted = not list(check_lease(lease / 1000, *timeouts))
+    assert accepted == (lease / 1000 >= shortest_lease(*timeouts))
+    if accepted:
+        assert lease >= needed - 1e-3
 
 
 def test_a_pair_of_certificate_and_key_is_accepted(tmp_path: Path) -> None:

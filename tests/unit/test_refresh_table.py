@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bff.provider.token import TokenAnswer
 from bff.session.record import Identity, Session, Tokens
-from bff.session.steps import STEPS, Need, Step, need
+from bff.session.steps import STEPS, Need, Step, is_dead, need
 
 
 def session(*, issued_at: float, life: float | None, refresh_token: str | None = "r") -> Session:
@@ -89,3 +89,23 @@ def test_a_token_is_never_renewed_ahead_before_its_last_part_nor_used_after_its_
         assert life * part >= life - min(1.0, life / 5) - ahead * life - 1e-6 * life
     if found is Need.NOW:
         assert life * part >= life - min(1.0, life / 5) - 1e-6 * life
+
+
+@pytest.mark.rule("R-07")
+@pytest.mark.parametrize(
+    ("worked_at", "now", "over", "dead"),
+    [
+        pytest.param(None, 9e9, True, False, id="credentials that never worked"),
+        pytest.param(999.0, 1003.0, True, False, id="they worked before the first one only"),
+        pytest.param(1000.0, 1003.0, True, False, id="in the very moment of the first one"),
+        pytest.param(1001.0, 1003.0, True, True, id="they have worked since the first one"),
+        pytest.param(1001.0, 1003.0, False, False, id="while the access token is good"),
+        pytest.param(1.0, 4599.0, True, False, id="an hour has not passed"),
+        pytest.param(1.0, 4600.0, True, True, id="an hour has passed, and they did work once"),
+        pytest.param(1.0, 4600.0, False, False, id="an hour has passed, the access token is good"),
+    ],
+)
+def test_a_second_definite_400_proves_the_token_dead_only_if_it_cannot_be_the_secret(
+    worked_at: float | None, now: float, over: bool, dead: bool
+) -> None:
+    assert is_dead(first_at=1000.0, worked_at=worked_at, now=now, over=over) is dead

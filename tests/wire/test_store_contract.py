@@ -419,6 +419,7 @@ WRITES: dict[str, tuple[str, Write]] = {
     "end": ("end", lambda s, b: s.end(KEY, owner="e", reason="session_ended")),
     "end_if": ("end_if", lambda s, b: s.end_if(KEY, "v1", owner="l1", reason="x")),
     "index_add": ("index_add", lambda s, b: s.index_add("i", KEY, b"e", b.clock.now() + 60)),
+    "note": ("note", lambda s, b: s.note(KEY + "n", 5.0, seconds=60)),
     "index_remove": ("index_remove", lambda s, b: s.index_remove("i", KEY)),
 }
 
@@ -507,6 +508,22 @@ def test_a_record_that_expires_in_mid_call_is_gone_for_the_call(run: Run) -> Non
         gate.set()
         assert not await touching
         assert await bench.store.peek(KEY) is None
+
+    run(scenario)
+
+
+def test_of_the_times_noted_at_a_key_the_latest_stays_until_its_life_is_over(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        store = bench.store
+        assert await store.noted(KEY) is None
+        for at in (1000.5, 900.0, 1001.25, 1001.25):
+            await store.note(KEY, at, seconds=60)
+        assert (await store.noted(KEY), await store.noted(OTHER)) == (1001.25, None)
+        await store.note(OTHER, 7.0, seconds=0.05)
+        async with asyncio.timeout(5):
+            while await store.noted(OTHER) is not None:
+                pass
+        assert await store.noted(KEY) == 1001.25
 
     run(scenario)
 

@@ -1,0 +1,2 @@
+-- ARGV: channel, tag
+return {now, KEY, read('at')[1]}
