@@ -170,7 +170,12 @@ class RedisStore:
     ) -> bool:
         """Write over that version under the live lease."""
         args = (version, owner, new_version, sealed, _ms(refresh_at))
-        return bool((await self._write("replace", key, *args))[1])
+        try:
+            return bool((await self._write("replace", key, *args))[1])
+        except StoreUnavailable:
+            # Even where it is sure that nothing was done: whoever asks has spent a refresh token,
+            # and must ask again until the lease is over.
+            raise OutcomeUnknown from None
 
     async def end(self, key: str, *, owner: str, reason: str) -> EndAnswer:
         """Remove and leave a tombstone."""

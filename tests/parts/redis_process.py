@@ -26,6 +26,7 @@ def free_port() -> int:
 class RedisProcess:
     port: int
     folder: Path
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
@@ -37,6 +38,7 @@ class RedisProcess:
             shutil.which("redis-server") or "redis-server",
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+            *self.options,
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
@@ -62,6 +64,11 @@ class RedisProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
+    def do(self, *command: str | int) -> Any:
+        """Have it do a command."""
+        with contextlib.closing(self.client()) as client:
+            return client.execute_command(*command)
+
     def client(self) -> "redis.Redis":
         return redis.Redis(port=self.port, protocol=2)
 
@@ -83,9 +90,9 @@ class RedisProcess:
 
 
 @contextlib.contextmanager
-def redis_process() -> Iterator[RedisProcess]:
+def redis_process(*options: str) -> Iterator[RedisProcess]:
     with tempfile.TemporaryDirectory(prefix="bff-redis-") as folder:
-        process = RedisProcess(free_port(), Path(folder))
+        process = RedisProcess(free_port(), Path(folder), options)
         process.start()
         try:
             yield process
