@@ -67,7 +67,7 @@ class RedisProcess:
     def do(self, *command: str | int) -> Any:
         """Have it do a command."""
         with contextlib.closing(self.client()) as client:
-            return client.execute_command(*command)
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def client(self) -> "redis.Redis":
         return redis.Redis(port=self.port, protocol=2)
