@@ -116,17 +116,17 @@ class Nodes:
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         except _FAILURES as error:
-            self.tell(type(error).__name__)
+            self.tell(_name(error))
             raise NotDone from None
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             return judge([await _reply(connection) for _ in commands])
         except Doubt as error:
-            self.tell(type(error).__name__)
+            self.tell(_name(error))
             await connection.disconnect()  # who knows whose replies are still to come
             raise ConnectionLost from None
         except _FAILURES as error:
-            self.tell(type(error).__name__)
+            self.tell(_name(error))
             raise (NotDone if isinstance(error, BusyLoadingError) else ConnectionLost) from None
         finally:
             # Shielded: cancelled while it waits for the pool's lock it would leave the pool
@@ -155,7 +155,7 @@ class Nodes:
                     is_one = message is not None and message["type"] == "message"
                     yield message["data"] if is_one else None
         except _FAILURES as error:
-            self.tell(type(error).__name__)
+            self.tell(_name(error))
         finally:
             await client.aclose()
             await client.connection_pool.aclose()
@@ -184,3 +184,9 @@ async def _reply(connection: Any) -> Any:
         return Refusal("NOSCRIPT")
     except ResponseError as error:
         return Refusal(type(error).__name__)
+
+
+def _name(error: BaseException) -> str:
+    """What the log says of an error: redis-py wraps the socket's, which says more (E-09)."""
+    inner = error.__cause__ or error.__context__
+    return type(inner if isinstance(inner, OSError) else error).__name__
