@@ -34,18 +34,24 @@ class RedisProcess:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        command = [
-            shutil.which("redis-server") or "redis-server",
+        command = [shutil.which("redis-server") or "redis-server", *self._arguments()]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if b"Ready to accept connections" in line or b"Sentinel ID is" in line:
+                return
+        raise RuntimeError("Redis did not start")
+
+    def _arguments(self) -> list[str]:
+        if "--sentinel" in self.options:  # it keeps what it learns in its file
+            file = self.folder / "sentinel.conf"
+            file.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n")
+            return [str(file), *self.options]
+        return [
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
             *self.options,
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if b"Ready to accept connections" in line:
-                return
-        raise RuntimeError("Redis did not start")
 
     def stop(self) -> None:
         if self.process is not None:
