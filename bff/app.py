@@ -29,6 +29,7 @@ from bff.caller.transactions import Transactions
 from bff.clock import StoreClock
 from bff.config.load import Config, FrontEnd
 from bff.config.model import Route
+from bff.config.store_url import StoreKind, parse_store_url
 from bff.journal.log import Event, crashed, on_behalf_of, tell
 from bff.problem import Aborted, Answer, Reason, Refused, refusal
 from bff.provider.server import close, open_server
@@ -85,15 +86,18 @@ class Site:
 
 def _store(frontend: FrontEnd, clock: StoreClock) -> Store:
     section = frontend.session
-    url = section.store.get_secret_value()
-    if url.startswith("memory:"):
+    url = parse_store_url(section.store.get_secret_value())
+    if url.kind is StoreKind.MEMORY:
         return MemoryStore(clock, deadline=section.store_deadline)
+    password = section.sentinel_password
     return RedisStore(
         url,
         prefix=section.prefix,
         clock=clock,
         deadline=section.store_deadline,
         ca_file=None if section.ca_file is None else str(section.ca_file),
+        replicas=section.wait_replicas,
+        sentinel_password=None if password is None else password.get_secret_value(),
     )
 
 

@@ -15,6 +15,7 @@ from bff.config.certificates import check_ca_file, check_tls
 from bff.config.faults import Fault
 from bff.config.lease import check_lease
 from bff.config.reading import Reading
+from bff.config.store_url import store_faults
 from bff.config.values import is_loopback
 from bff.keys import Key, parse_key
 
@@ -53,42 +54,6 @@ def _client_secret(
         )
 
 
-def _store(dev: bool, store: SecretStr) -> Faults:
-    url = store.get_secret_value()
-    scheme = url.partition(":")[0]
-    if scheme in ("redis+sentinel", "redis+cluster"):
-        yield Fault(
-            key="session.store",
-            message=f"{scheme} {_LATER}",
-            mend="use redis:// or rediss:// for now",
-        )
-    elif scheme == "memory":
-        if not dev:
-            yield Fault(
-                key="session.store",
-                message="is memory: each worker would have its own, and sessions die with it",
-                mend='use "redis://host:6379/0"; memory: is for `bff dev`',
-            )
-    elif scheme not in ("redis", "rediss") or not _is_redis_url(url):
-        yield Fault(
-            key="session.store",
-            message="is no store",
-            mend='write "redis://host:6379/0" or rediss://',
-        )
-
-
-def _is_redis_url(url: str) -> bool:
-    """Whether it names user, host, port and database only: an option could turn TLS off."""
-    try:
-        parts = urlsplit(url)
-        port_is_right = parts.port != 0
-    except ValueError:
-        return False
-    database = parts.path.removeprefix("/")
-    plain = not database or (database.isascii() and database.isdigit())
-    return bool(parts.hostname) and port_is_right and plain and not {"?", "#"} & set(url)
-
-
 def _idle(idle: float, lifetime: float) -> Faults:
     if idle > lifetime:
         yield Fault(
@@ -124,7 +89,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
         _client_secret,
     ),
     (("provider.ca_file",), lambda path: check_ca_file("provider.ca_file", path)),
-    (("dev", "session.store"), _store),
+    (("dev", "session.store"), store_faults),
     (("session.idle", "session.lifetime"), _idle),
     (("refresh.lease", "provider.total_timeout", "session.store_deadline"), check_lease),
     (("server.tls_certificate", "server.tls_key"), check_tls),

@@ -134,6 +134,8 @@ class SessionSection(Section):
     store: Annotated[SecretStr, BeforeValidator(_store), WithJsonSchema(_STORE_SCHEMA)]
     ca_file: Path | None = None
     store_deadline: Annotated[Seconds, Field(gt=0, le=30)] = 1.0
+    wait_replicas: Annotated[Count, Field(ge=0, le=10)] | None = None
+    sentinel_password: Secret | None = None
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] = "bff"
     idle: Annotated[Seconds, Field(ge=1)] = 1800.0
     lifetime: Annotated[Seconds, Field(ge=1, le=34_560_000)] = 43200.0

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bff.config.faults import one_line
 from bff.config.load import Config, FrontEnd
+from bff.config.store_url import parse_store_url
 from bff.config.values import is_loopback
 
 
@@ -48,10 +49,10 @@ def _client_secret_post(frontend: FrontEnd) -> Risks:
 
 def _store(frontend: FrontEnd) -> Risks:
     """T-09. The URL holds a password perhaps, so only its key is named."""
-    url = urlsplit(frontend.session.store.get_secret_value())
-    if url.scheme == "memory" or is_loopback(url.hostname):
+    url = parse_store_url(frontend.session.store.get_secret_value())
+    if all(is_loopback(host) for host, _ in url.addresses):
         return
-    if url.scheme == "redis":
+    if not url.tls:
         yield Risk(
             code="store_without_tls",
             key="session.store",

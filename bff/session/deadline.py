@@ -17,14 +17,25 @@ class ConnectionLost(Exception):
     """The connection broke, or an answer cannot be trusted; whether it was done is unknown."""
 
 
+class NotDone(ConnectionLost):
+    """The store was not reached, or said no before it did anything."""
+
+
 async def within(seconds: float, ask: Callable[[], Awaitable[T]], *, writes: bool) -> T:
     """The answer of `ask`, asked at most twice in `seconds`. Raises StoreUnavailable and kin."""
+    unknown = OutcomeUnknown if writes else StoreUnavailable
+    failed = unknown
     try:
         async with asyncio.timeout(seconds):
             try:
                 return await ask()
+            except NotDone:
+                failed = StoreUnavailable
             except ConnectionLost:
-                return await ask()
+                pass
+            return await ask()
+    # `from None`: the libraries' errors name addresses and may quote a command.
+    except NotDone:
+        raise failed from None
     except (ConnectionLost, TimeoutError):
-        # `from None`: the libraries' errors name addresses and may quote a command.
-        raise (OutcomeUnknown if writes else StoreUnavailable)() from None
+        raise unknown from None

@@ -2,6 +2,7 @@
 -- With a version it is `end_if`: only over that version, only under the owner's live lease.
 local there = read('t', 'v', 's', 'r', 'eo', 'es', 'et', 'lo', 'lu')
 if there[4] then
+  redis.call('HSET', KEY, 'r', there[4]) -- written again, so that WAIT has something to wait for
   local mine = there[5] == ARGV[3] and now < tonumber(there[7]) + tonumber(ARGV[6])
   return {now, there[5] == ARGV[3] and 1 or 0, there[4], mine and there[6] or ''}
 end

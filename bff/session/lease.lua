@@ -11,5 +11,7 @@ if not (owner == ARGV[4] and lease_end > now) then
   if not_before > now then return {now, 'held', ms(not_before), definite, 1} end
   if owner then spent = '1' end
   redis.call('HSET', KEY, 'lo', ARGV[4], 'lu', ms(now + tonumber(ARGV[5])), 'un', spent or '0')
+else
+  redis.call('HSET', KEY, 'lo', ARGV[4]) -- written again, so that WAIT has something to wait for
 end
 return {now, spent == '1' and 'granted_after_lapse' or 'granted', '', definite, 0}

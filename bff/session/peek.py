@@ -2,7 +2,9 @@
 
 Questions of one turn of the event loop travel gathered in one write. Replies are positional, so
 nothing is taken on trust: each batch ends with `ECHO <nonce>`, each answer carries the tag of
-its key, and if anything is in doubt the connection closes and the whole batch fails.
+its key, and if anything is in doubt the connection closes and the whole batch fails. That the
+server is a master is asked when a line connects and every second after that: a replica, or a
+master that has become one, may not know yet that a session is over.
 """
 
 import asyncio
@@ -10,22 +12,18 @@ import itertools
 import secrets
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 import hiredis
 from typing_extensions import override
 
+from bff.session.batch import FIELDS, Answer, Batch, Check, Fields, is_master
 from bff.session.deadline import ConnectionLost
-from bff.session.store import Ended, Live, StoreUnavailable
 
-FIELDS: Final = (b"t", b"v", b"ia", b"ab", b"rf", b"se", b"r")
 LINES: Final = 2  # connections per node: one that hangs does not stop the other
-
-Fields = list[bytes | None]
-Answer = Callable[[Fields | None], None]  # None: the connection is lost, or in doubt
+CHECK_EVERY: Final = 1.0  # seconds between two questions to a server whether it is a master
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,35 +38,15 @@ class Node:
     tls: ssl.SSLContext | None = None
 
 
-@dataclass(slots=True)
-class _Batch:
-    tags: list[bytes]
-    answers: list[Answer]
-    nonce: bytes
-    timer: asyncio.TimerHandle | None = None
-    replies: list[Fields] = field(default_factory=list)
-
-    def settle(self) -> None:
-        """Hand out the answers, now that the nonce has proved them."""
-        if self.timer is not None:
-            self.timer.cancel()
-        for answer, fields in zip(self.answers, self.replies, strict=True):
-            answer(fields)
-
-
-def _take_fields(batch: _Batch, reply: object) -> bool:
-    if not isinstance(reply, list) or len(reply) != len(FIELDS):
-        return False
-    if reply[0] is not None and reply[0] != batch.tags[len(batch.replies)]:
-        return False
-    batch.replies.append(reply)
-    return True
+Find = Callable[[], Awaitable[Node]]
+Failed = Callable[[BaseException | None], None]
 
 
 def _command(*parts: bytes) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
 
 
+_ROLE: Final = _command(b"ROLE")
 _HMGET: Final = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(FIELDS))
 _ASKED: Final = b"".join(b"$%d\r\n%s\r\n" % (len(name), name) for name in FIELDS)
 
@@ -76,18 +54,20 @@ _ASKED: Final = b"".join(b"$%d\r\n%s\r\n" % (len(name), name) for name in FIELDS
 class PeekLine(asyncio.Protocol):
     """One connection. `ask` returns a future that fails with ConnectionLost on any doubt."""
 
-    def __init__(self, node: Node, patience: float) -> None:
-        self._node = node
+    def __init__(self, find: Find, patience: float, failed: Failed) -> None:
+        self._find = find
         self._patience = patience  # seconds for one batch, connecting included
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._reader = hiredis.Reader()
-        self._greeting = 0  # replies to AUTH and SELECT still to come
+        self._greeting = 0  # replies to AUTH, SELECT and ROLE still to come
+        self._checking: asyncio.TimerHandle | None = None
         self._nonce = secrets.token_hex(8).encode()  # with a count: no batch has another's
         self._count = itertools.count()
-        self._waiting: _Batch | None = None
-        self._sent: deque[_Batch] = deque()
+        self._waiting: Batch | None = None
+        self._sent: deque[Batch] = deque()
 
     @property
     def load(self) -> int:
@@ -100,7 +80,7 @@ class PeekLine(asyncio.Protocol):
         `answer` is called once, without a turn of the loop in between; it raises nothing.
         """
         if self._waiting is None:
-            self._waiting = _Batch([], [], b"%s%d" % (self._nonce, next(self._count)))
+            self._waiting = Batch([], [], b"%s%d" % (self._nonce, next(self._count)))
             self._keys: list[bytes] = []
             if self._sent:
                 self._loop.call_soon(self._flush)  # others of this turn may come along
@@ -112,7 +92,7 @@ class PeekLine(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection; what is under way fails."""
-        self._fail()
+        self._drop()
 
     def _flush(self) -> None:
         batch = self._waiting
@@ -133,16 +113,19 @@ class PeekLine(asyncio.Protocol):
         self._transport.write(b"".join(lines))
 
     async def _connect(self) -> None:
-        node = self._node
         try:
+            self._node = node = await self._find()
             await self._loop.create_connection(lambda: self, node.host, node.port, ssl=node.tls)
-        except (OSError, asyncio.CancelledError):
+        except asyncio.CancelledError:
             self._connecting = None
-            self._fail()
+            self._drop()
+        except (OSError, ConnectionLost) as error:
+            self._connecting = None
+            self._fail(error)
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the server: who we are, which database."""
+        """Greet the server: who we are, which database, and is it a master."""
         self._connecting = None
         self._transport = transport  # type: ignore[assignment]  # TCP gives a Transport
         self._reader = hiredis.Reader()
@@ -150,7 +133,9 @@ class PeekLine(asyncio.Protocol):
         if self._node.password is not None:
             user = [self._node.username.encode()] if self._node.username else []
             greeting.append(_command(b"AUTH", *user, self._node.password.encode()))
-        greeting.append(_command(b"SELECT", str(self._node.database).encode()))
+        if self._node.database:
+            greeting.append(_command(b"SELECT", str(self._node.database).encode()))
+        greeting.append(_ROLE)
         self._greeting = len(greeting)
         self._write(b"".join(greeting))
 
@@ -178,7 +163,7 @@ class PeekLine(asyncio.Protocol):
             return False
         batch = self._sent[0]
         if len(batch.replies) < len(batch.tags):
-            return _take_fields(batch, reply)
+            return batch.take(reply)
         if reply != batch.nonce:
             return False
         self._sent.popleft()
@@ -187,26 +172,43 @@ class PeekLine(asyncio.Protocol):
 
     def _take_greeting(self, reply: object) -> bool:
         self._greeting -= 1
-        if reply != b"OK":
+        if self._greeting:
+            return reply == b"OK"
+        if not is_master(reply):
             return False
-        if not self._greeting:
-            self._flush()
+        self._checking = self._loop.call_later(CHECK_EVERY, self._check)
+        self._flush()
         return True
+
+    def _check(self) -> None:
+        """Ask whether the server is a master still, in a batch between the others."""
+        check = Check([b""], [], b"%s%d" % (self._nonce, next(self._count)))
+        check.timer = self._loop.call_later(self._patience, self._fail)
+        self._checking = self._loop.call_later(CHECK_EVERY, self._check)
+        self._sent.append(check)
+        self._write(_ROLE + _command(b"ECHO", check.nonce))
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         """What is under way fails; the next question connects anew."""
-        self._fail()
+        if self._transport is not None:  # else it was we who closed it
+            self._fail(exc)
 
     @override
     def eof_received(self) -> bool:
         """Close."""
         return False
 
-    def _fail(self) -> None:
+    def _fail(self, error: BaseException | None = None) -> None:
+        self._drop()
+        self._failed(error)
+
+    def _drop(self) -> None:
         transport, self._transport = self._transport, None
         connecting, self._connecting = self._connecting, None
         self._greeting = 0
+        if self._checking is not None:
+            self._checking.cancel()
         batches = [*self._sent, *([self._waiting] if self._waiting else [])]
         self._sent.clear()
         self._waiting = None
@@ -222,17 +224,21 @@ class PeekLine(asyncio.Protocol):
 
 
 class Peeker:
-    """The lines to one node; each question goes to the one with less under way."""
+    """The lines to one node; each question goes to the one with less under way.
 
-    def __init__(self, node: Callable[[], Node], patience: float) -> None:
-        self._node = node
+    `find` says where to connect, each time; `failed` hears of every line that is given up.
+    """
+
+    def __init__(self, find: Find, patience: float, failed: Failed) -> None:
+        self._find = find
         self._patience = patience
+        self._failed = failed
         self._lines: list[PeekLine] = []
 
     def glance(self, key: bytes, tag: bytes, answer: Answer) -> None:
         """Ask for the fields of the record at `key`; `answer` is called once, without a task."""
         if not self._lines:
-            self._lines = [PeekLine(self._node(), self._patience) for _ in range(LINES)]
+            self._lines = [PeekLine(self._find, self._patience, self._failed) for _ in range(LINES)]
         first, second = self._lines
         (second if second.load < first.load else first).ask(key, tag, answer)
 
@@ -256,29 +262,3 @@ class Peeker:
         for line in self._lines:
             line.close()
         self._lines = []
-
-
-def read_fields(fields: Fields) -> Live | Ended:
-    """What the fields of a record or tombstone say. Raises StoreUnavailable."""
-    return _read(*fields)
-
-
-@lru_cache(maxsize=8192)
-def _read(*fields: bytes | None) -> Live | Ended:
-    """Pure, and a record that nobody writes answers the same again and again."""
-    _, version, idle_at, absolute_at, refresh_at, seen_at, reason = fields
-    if reason is not None:
-        return Ended(reason=reason.decode())
-    if version is None or idle_at is None or absolute_at is None or seen_at is None:
-        raise StoreUnavailable  # a hash of ours without these was never written by us
-    return Live(
-        version=version.decode(),
-        idle_at=_seconds(idle_at),
-        absolute_at=_seconds(absolute_at),
-        refresh_at=_seconds(refresh_at) if refresh_at else None,
-        seen_at=_seconds(seen_at),
-    )
-
-
-def _seconds(ms: bytes) -> float:
-    return int(ms) / 1000

@@ -1,27 +1,22 @@
-"""The Store on Redis: its Lua scripts make each operation atomic, redis-py carries them.
+"""The Store on Redis: its Lua scripts make each operation atomic, `scripts` calls them.
 
-The one door to the redis library. The hot question does not come this way: see `peek`.
+The hot question does not come this way: see `peek`. Which server is asked: `topology`.
 """
 
 import asyncio
 import contextlib
-import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from importlib import resources
-from typing import Any, Final
-
-import redis.asyncio as redis_client
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.connection import parse_url
-from redis.exceptions import RedisError
+from typing import Any
 
 from bff.clock import StoreClock
-from bff.journal.log import Event, tell
+from bff.config.store_url import StoreUrl
+from bff.session.batch import Fields, read_fields
 from bff.session.deadline import ConnectionLost, within
-from bff.session.peek import Fields, Node, Peeker, read_fields
+from bff.session.lines import reach
+from bff.session.nodes import Access, Nodes
+from bff.session.proof import Part
 from bff.session.record import Deadlines
+from bff.session.scripts import Answered, Scripts
 from bff.session.store import (
     ENDED_BYTES_SECONDS,
     TOMBSTONE_SECONDS,
@@ -31,21 +26,16 @@ from bff.session.store import (
     LeaseOutcome,
     Live,
     Loaded,
+    OutcomeUnknown,
     Release,
     StoreUnavailable,
 )
 
 Hook = Callable[[str, str], Awaitable[None]]
 
-_OPERATIONS: Final = (
-    "create", "confirm", "load", "touch", "lease", "release", "replace", "end", "forget",
-    "index_add", "index_members", "index_remove", "note", "noted",
-)  # fmt: skip
 
-
-def _source(operation: str) -> str:
-    folder = resources.files("bff.session")
-    return "\n".join((folder / f"{name}.lua").read_text() for name in ("prelude", operation))
+class Unacknowledged(OutcomeUnknown):
+    """Done by the master, but not by as many replicas as a failover needs to keep it."""
 
 
 def _ms(seconds: float | None) -> str:
@@ -59,42 +49,43 @@ def _seconds(ms: bytes) -> float:
 class RedisStore:
     """Records in Redis hashes; a key's TTL is the earliest of its deadlines.
 
-    `hook` runs around each script in tests, which lose answers and delay there.
+    `replicas`: how many must have what may not get lost. `hook` runs around each script in
+    tests, which lose answers and delay there.
     """
 
     def __init__(
         self,
-        url: str,
+        url: StoreUrl,
         *,
         prefix: str,
         clock: StoreClock,
         deadline: float,
         ca_file: str | None = None,
+        replicas: int | None = None,
+        sentinel_password: str | None = None,
         hook: Hook | None = None,
     ) -> None:
-        options: dict[str, Any] = {
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
-            "socket_connect_timeout": deadline / 2,
-        }
-        if ca_file is not None:
-            options["ssl_ca_certs"] = ca_file
-        self._pool = redis_client.BlockingConnectionPool.from_url(
-            url, max_connections=32, timeout=deadline, socket_timeout=deadline / 2, **options
+        access = Access(
+            database=url.database,
+            username=url.username,
+            password=url.password,
+            tls=url.tls,
+            ca_file=ca_file,
         )
-        self._client = redis_client.Redis(connection_pool=self._pool)
-        self._listener = redis_client.Redis.from_url(
-            url, socket_timeout=None, health_check_interval=15, **options
+        self._nodes = Nodes(access, deadline)
+        self._topology, self._peeker = reach(url, self._nodes, deadline, sentinel_password)
+        self._scripts = Scripts(
+            nodes=self._nodes,
+            topology=self._topology,
+            clock=clock,
+            replicas=url.replicas if replicas is None else replicas,
+            wait=deadline / 4,
         )
-        self._scripts = {name: self._client.register_script(_source(name)) for name in _OPERATIONS}
         self._prefix = prefix
         self._prefix_octets = f"{prefix}:".encode()
         self._channel = f"{prefix}:changes"
-        self._clock = clock
         self._deadline = deadline
         self._hook = hook
-        self._peeker = Peeker(lambda: _node(url, ca_file), deadline / 2)
-        self._told_at = 0.0
 
     async def create(
         self, key: str, sealed: bytes, deadlines: Deadlines, *, owner: str, kid: str
@@ -117,12 +108,17 @@ class RedisStore:
         try:
             fields = await self._peeker.ask(name, tag)
         except ConnectionLost:
-            try:
-                fields = await self._peeker.ask(name, tag)
-            except ConnectionLost as error:
-                self._tell(error)
-                raise StoreUnavailable from None
+            fields = await self._again(name, tag)
         return await self._confirm(key) if fields[0] is None else read_fields(fields)
+
+    async def _again(self, name: bytes, tag: bytes) -> list[bytes | None]:
+        try:
+            async with asyncio.timeout(self._deadline / 2):
+                await self._topology.find(name)  # perhaps it is another server by now
+                return await self._peeker.ask(name, tag)
+        except (ConnectionLost, TimeoutError) as error:
+            self._nodes.tell(type(error).__name__)
+            raise StoreUnavailable from None
 
     def glance(self, key: str, then: Callable[[Live | None], None]) -> None:
         """The hot question without a task."""
@@ -138,16 +134,12 @@ class RedisStore:
         self._peeker.glance(self._prefix_octets + tag, tag, answer)
 
     async def _confirm(self, key: str) -> Live | Ended | None:
-        _, name, fields = await self._read("confirm", key)
-        if name != self._name(key).encode():
-            raise StoreUnavailable
+        _, _, fields = await self._read("confirm", key)
         return None if fields[0] is None else read_fields(fields)
 
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""
-        _, name, (tag, version, sealed, reason) = await self._read("load", key)
-        if name != self._name(key).encode():
-            raise StoreUnavailable
+        _, _, (tag, version, sealed, reason) = await self._read("load", key)
         if reason is not None:
             return Ended(reason=reason.decode())
         return None if tag is None else Loaded(version=version.decode(), sealed=sealed)
@@ -158,7 +150,13 @@ class RedisStore:
 
     async def lease(self, key: str, version: str, *, owner: str, seconds: float) -> Lease:
         """Ask for the right to refresh."""
-        answer = await self._write("lease", key, version, owner, _ms(seconds))
+        try:
+            answer = await self._write("lease", key, version, owner, _ms(seconds))
+        except Unacknowledged:
+            # After a failover another might be granted the same one: no token is spent for it.
+            with contextlib.suppress(StoreUnavailable):
+                await self.release(key, owner=owner, how=Release.CLEAN)
+            raise StoreUnavailable from None
         _, outcome, until, definite, backing_off = answer
         return Lease(
             outcome=LeaseOutcome(outcome.decode()),
@@ -185,7 +183,12 @@ class RedisStore:
     ) -> bool:
         """Write over that version under the live lease."""
         args = (version, owner, new_version, sealed, _ms(refresh_at))
-        return bool((await self._write("replace", key, *args))[1])
+        try:
+            return bool((await self._write("replace", key, *args))[1])
+        except StoreUnavailable:
+            # Even where it is sure that nothing was done: whoever asks has spent a refresh token,
+            # and must ask again until the lease is over.
+            raise OutcomeUnknown from None
 
     async def end(self, key: str, *, owner: str, reason: str) -> EndAnswer:
         """Remove and leave a tombstone."""
@@ -214,17 +217,19 @@ class RedisStore:
     async def changes(self) -> AsyncIterator[str | None]:
         """Keys that changed; subscribes anew for ever, with a breath between two attempts."""
         while True:
-            try:
-                async with self._listener.pubsub(ignore_subscribe_messages=True) as listener:
-                    await listener.subscribe(self._channel)
+            with contextlib.suppress(ConnectionLost):
+                address = await self._topology.find(b"")
+                async with contextlib.aclosing(
+                    self._nodes.messages(address, self._channel)
+                ) as messages:
                     yield None
-                    while True:
-                        message = await listener.get_message(timeout=15)
-                        if message is not None and message["type"] == "message":
-                            yield message["data"].decode("ascii", "replace")
-            except (RedisError, OSError) as error:
-                self._tell(error)
-                await asyncio.sleep(0.5)
+                    async for message in messages:
+                        if message is not None:
+                            yield message.decode("ascii", "replace")
+                        elif self._topology.at(b"") != address:
+                            break  # that was the master
+            self._topology.doubt()
+            await asyncio.sleep(0.5)
 
     async def note(self, key: str, at: float, *, seconds: float) -> None:
         """Keep the latest time."""
@@ -232,9 +237,7 @@ class RedisStore:
 
     async def noted(self, key: str) -> float | None:
         """The latest time that was noted."""
-        _, name, at = await self._read("noted", key)
-        if name != self._name(key).encode():
-            raise StoreUnavailable
+        _, _, at = await self._read("noted", key)
         return None if at is None else _seconds(at)
 
     async def index_add(self, name: str, key: str, entry: bytes, until: float) -> None:
@@ -261,56 +264,41 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._topology.close()
         self._peeker.close()
-        await self._client.aclose()
-        await self._pool.aclose()
-        await self._listener.aclose()
+        await self._nodes.close()
 
     def _name(self, key: str) -> str:
         return f"{self._prefix}:{key}"
 
-    async def _read(self, operation: str, key: str, *args: str | bytes) -> Any:
-        return await self._call(operation, key, args, writes=False)
+    async def _read(self, operation: str, key: str, *args: Part) -> list[Any]:
+        return (await self._call(operation, key, args, writes=False)).answer
 
-    async def _write(self, operation: str, key: str, *args: str | bytes) -> Any:
-        return await self._call(operation, key, args, writes=True)
+    async def _write(self, operation: str, key: str, *args: Part) -> list[Any]:
+        answered = await self._call(operation, key, args, writes=True)
+        if not answered.acknowledged and _did(operation, answered.answer):
+            self._nodes.tell("Unacknowledged")
+            raise Unacknowledged
+        return answered.answer
 
     async def _call(
-        self, operation: str, key: str, args: tuple[str | bytes, ...], *, writes: bool
-    ) -> Any:
-        async def ask() -> Any:
+        self, operation: str, key: str, args: tuple[Part, ...], *, writes: bool
+    ) -> Answered:
+        name, sent = self._name(key), (self._channel, key, *args)
+
+        async def ask() -> Answered:
             if self._hook is not None:
                 await self._hook(operation, "before")
-            asked_at = time.monotonic()
-            try:
-                answer = await self._scripts[operation](
-                    keys=[self._name(key)], args=[self._channel, key, *args]
-                )
-            except (RedisError, OSError) as error:
-                self._tell(error)
-                raise ConnectionLost from None
-            self._clock.observe(answer[0] / 1000, asked_at)
+            answered = await self._scripts.call(operation, name, sent)
             if self._hook is not None:
                 await self._hook(operation, "after")
-            return answer
+            return answered
 
         return await within(self._deadline, ask, writes=writes)
 
-    def _tell(self, error: BaseException) -> None:
-        """Log at most once a second: an outage would fill the disk with one sentence."""
-        if time.monotonic() - self._told_at > 1:
-            self._told_at = time.monotonic()
-            tell(Event.STORE_FAILED, error=type(error).__name__)
 
-
-def _node(url: str, ca_file: str | None) -> Node:
-    parts = parse_url(url)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-    tls = ssl.create_default_context(cafile=ca_file) if url.startswith("rediss:") else None
-    return Node(
-        host=parts.get("host", "localhost"),
-        port=parts.get("port", 6379),
-        database=parts.get("db", 0),
-        username=parts.get("username"),
-        password=parts.get("password"),
-        tls=tls,
-    )
+def _did(operation: str, answer: list[Any]) -> bool:
+    """Whether something holds now that must not get lost."""
+    if operation == "end":
+        return bool(answer[2])  # there is a tombstone, ours or another's
+    return answer[1] in (1, b"granted", b"granted_after_lapse")

@@ -14,6 +14,7 @@ import redis as redis_client
 from typing_extensions import override
 
 from bff.clock import StoreClock
+from bff.config.store_url import parse_store_url
 from bff.session.deadline import ConnectionLost
 from bff.session.memory import MemoryStore
 from bff.session.redis import RedisStore
@@ -120,7 +121,7 @@ class RedisBench(Bench):
         super().__init__(loop)
         self._clock = StoreClock()
         self._raw: Any = redis_client.Redis(port=port, protocol=2)
-        url = f"redis://127.0.0.1:{port}/0"
+        url = parse_store_url(f"redis://127.0.0.1:{port}/0")
         self.store = RedisStore(
             url, prefix="model", clock=self._clock, deadline=DEADLINE, hook=self._hook
         )

@@ -26,6 +26,7 @@ def free_port() -> int:
 class RedisProcess:
     port: int
     folder: Path
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
@@ -33,17 +34,24 @@ class RedisProcess:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        command = [
-            shutil.which("redis-server") or "redis-server",
-            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-            *("--save", "", "--appendonly", "no", "--daemonize", "no"),
-        ]
+        command = [shutil.which("redis-server") or "redis-server", *self._arguments()]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if b"Ready to accept connections" in line:
+            if b"Ready to accept connections" in line or b"Sentinel ID is" in line:
                 return
         raise RuntimeError("Redis did not start")
+
+    def _arguments(self) -> list[str]:
+        if "--sentinel" in self.options:  # it keeps what it learns in its file
+            file = self.folder / "sentinel.conf"
+            file.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n")
+            return [str(file), *self.options]
+        return [
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
+            *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+            *self.options,
+        ]
 
     def stop(self) -> None:
         if self.process is not None:
@@ -61,6 +69,11 @@ class RedisProcess:
     def resume(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+
+    def do(self, *command: str | int) -> Any:
+        """Have it do a command."""
+        with contextlib.closing(self.client()) as client:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def client(self) -> "redis.Redis":
         return redis.Redis(port=self.port, protocol=2)
@@ -83,9 +96,9 @@ class RedisProcess:
 
 
 @contextlib.contextmanager
-def redis_process() -> Iterator[RedisProcess]:
+def redis_process(*options: str) -> Iterator[RedisProcess]:
     with tempfile.TemporaryDirectory(prefix="bff-redis-") as folder:
-        process = RedisProcess(free_port(), Path(folder))
+        process = RedisProcess(free_port(), Path(folder), options)
         process.start()
         try:
             yield process

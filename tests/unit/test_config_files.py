@@ -32,6 +32,7 @@ EXAMPLES = {
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BFF_CLIENT_SECRET", "s3cret")
     monkeypatch.setenv("BFF_STORE", "rediss://:s3cret@redis.internal:6379/0")
+    monkeypatch.setenv("BFF_SENTINEL_PASSWORD", "s3cret")
     monkeypatch.setenv("BFF_KEY", new_key())
 
 

@@ -12,6 +12,9 @@ Fields = list[bytes | None]
 Answer = Callable[[list[list[bytes]]], bytes]
 
 
+MASTER = b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+
+
 def bulk(value: bytes | None) -> bytes:
     return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
 
@@ -30,6 +33,8 @@ def truthful(commands: list[list[bytes]]) -> bytes:
             said += fields(command[1].removeprefix(b"p:"))
         elif command[0] == b"ECHO":
             said += bulk(command[1])
+        elif command[0] == b"ROLE":
+            said += MASTER
         else:
             said += b"+OK\r\n"
     return said
@@ -81,6 +86,13 @@ def silent(commands: list[list[bytes]]) -> bytes:
     return b"" if commands[0][0] == b"HMGET" else truthful(commands)
 
 
+def a_peeker(node: Node, patience: float) -> Peeker:
+    async def find() -> Node:
+        return node
+
+    return Peeker(find, patience, lambda _: None)
+
+
 def run(answer: Answer, ask: Callable[[Peeker], Awaitable[None]]) -> None:
     serving: set[asyncio.Task[None]] = set()
 
@@ -103,7 +115,7 @@ def run(answer: Answer, ask: Callable[[Peeker], Awaitable[None]]) -> None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         node = Node(host="127.0.0.1", port=port, username="u", password="p", database=3)
-        peeker = Peeker(lambda: node, 0.5)
+        peeker = a_peeker(node, 0.5)
         try:
             await ask(peeker)
         finally:
@@ -161,7 +173,7 @@ def test_a_reply_that_nobody_asked_for_closes_the_connection_before_the_next_que
 
 def test_no_redis_is_a_connection_lost_at_once() -> None:
     async def main() -> None:
-        peeker = Peeker(lambda: Node(host="127.0.0.1", port=1), 5)
+        peeker = a_peeker(Node(host="127.0.0.1", port=1), 5)
         with pytest.raises(ConnectionLost):
             await peeker.ask(b"p:a", b"a")
         peeker.close()

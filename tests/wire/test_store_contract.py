@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bff.clock import StoreClock
+from bff.config.store_url import parse_store_url
 from bff.session.deadline import ConnectionLost
 from bff.session.memory import MemoryStore
 from bff.session.record import Deadlines
@@ -104,7 +105,9 @@ def run(request: pytest.FixtureRequest, redis: RedisProcess) -> Run:
         if request.param == "memory":
             store = MemoryStore(clock, deadline=1.0, hook=faults.hook)
         else:
-            store = RedisStore(redis.url, prefix="t", clock=clock, deadline=1.0, hook=faults.hook)
+            store = RedisStore(
+                parse_store_url(redis.url), prefix="t", clock=clock, deadline=1.0, hook=faults.hook
+            )
         yield Bench(store, clock, faults)
         await store.close()
 
