@@ -30,6 +30,7 @@ from bff.door.turns import Turns
 from bff.problem import Headers, Reason, Refused, refusal
 from bff.wire import Answering, Turn
 
+CROWDED: Final = 4096  # octets; in a larger read, each head is taken off what the next has used
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
 
 
@@ -62,7 +63,7 @@ class Door(HttpToolsProtocol):
         self._in_body = False
         self.turns = Turns(self.resume_reading)
         self._shut = False  # nothing further is read as a request
-        self._octets = 0
+        self._octets = 0  # of the head that is arriving, and of what else came in the same read
         self._dated: object = None
         self._date_line = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -141,6 +142,9 @@ class Door(HttpToolsProtocol):
             raise Refused(Reason.TARGET_TOO_LONG)
         if self._octets > SECTION_OCTETS and section_octets(self.headers) > SECTION_OCTETS:
             raise Refused(Reason.HEADERS_TOO_LARGE)
+        if self._octets > CROWDED:
+            # 17: a method, the version and the line ends.
+            self._octets -= len(target) + section_octets(self.headers) + 17
         method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
         fields, repeated = join_fields(self.headers)
@@ -172,6 +176,7 @@ class Door(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
+        self._octets -= len(body)
         newest = self.turns.newest
         if newest is not None and not newest.response_complete:
             newest.take_body(body)

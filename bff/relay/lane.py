@@ -120,7 +120,7 @@ class Passage:
         connection.begin(
             self,
             request.method,
-            head + self._body.next() if self._body.waiting else head,
+            head if self._body is NO_BODY else head + self._body.next(),
             patience=way.route.answer_timeout,
             body_patience=way.route.idle_timeout,
             more=not self._body.complete,
