@@ -149,10 +149,12 @@ class Sentinels:
             self.changed()
 
     async def _ask(self, sentinel: Address) -> tuple[int, Address]:
-        def judge(replies: list[Any]) -> tuple[int, Address]:
-            return read_master(replies[0])
-
-        return await self._sentinels.ask(sentinel, [["SENTINEL", "MASTER", self._name]], judge)
+        # Of the two only the first names a new master as soon as it is one.
+        commands = [
+            ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name],
+            ["SENTINEL", "MASTER", self._name],
+        ]
+        return await self._sentinels.ask(sentinel, commands, lambda replies: read_master(*replies))
 
     async def close(self) -> None:
         """Ask no more."""
@@ -160,11 +162,12 @@ class Sentinels:
         await self._sentinels.close()
 
 
-def read_master(reply: object) -> tuple[int, Address]:
-    """The epoch and the address in a reply to SENTINEL MASTER. Raises Doubt."""
+def read_master(address: Any, facts: Any) -> tuple[int, Address]:
+    """The epoch and the address that a sentinel replied. Raises Doubt."""
     try:
-        facts = dict(zip(reply[::2], reply[1::2], strict=True))  # type: ignore[index]
-        return int(facts[b"config-epoch"]), (facts[b"ip"].decode(), int(facts[b"port"]))
+        host, port = address
+        known = dict(zip(facts[::2], facts[1::2], strict=True))
+        return int(known[b"config-epoch"]), (host.decode(), int(port))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Doubt from None
 
