@@ -235,12 +235,12 @@ def read_slots(reply: object, asked: Address) -> list[Address | None]:
         raise Doubt
     try:
         for first, last, (host, port, *_), *_ in reply:
+            if not 0 <= first <= last < SLOTS:
+                raise Doubt
             master = (host.decode() if host else asked[0], port)  # no host: the one you asked
             slots[first : last + 1] = [master] * (last + 1 - first)
     except (TypeError, ValueError, AttributeError):
         raise Doubt from None
-    if len(slots) != SLOTS:
-        raise Doubt
     return slots
 
 
