@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bff.config.faults import Fault
 from bff.config.reading import Reading
-from bff.config.store_url import store_faults
+from bff.config.store_url import sentinel_faults, store_faults
 from bff.config.values import is_loopback
 from bff.keys import Key, parse_key
 
@@ -119,6 +119,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     ),
     (("provider.ca_file",), lambda path: _ca_file("provider.ca_file", path)),
     (("dev", "session.store"), store_faults),
+    (("session.store", "session.sentinel_password"), sentinel_faults),
     (("session.idle", "session.lifetime"), _idle),
     (("server.tls_certificate", "server.tls_key"), _tls),
     (("logout.return_to",), _logout),

@@ -55,11 +55,15 @@ class _Lookout:
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
         self._doubted = True
+        self._closed = False
 
     def doubt(self) -> None:
         """Look now, or as soon as it may be."""
         self._doubted = True
-        if self._task is None:
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._task is None and not self._closed:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def sure(self) -> None:
@@ -83,15 +87,11 @@ class _Lookout:
         finally:
             self._task = None
         if self._every is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._every, self._again)
-
-    def _again(self) -> None:
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
 
     async def close(self) -> None:
         """Look no more."""
-        self._every = None
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.parts.redis_process import RedisProcess, redis_process
+from tests.parts.redis_process import RedisProcess, free_port, redis_process
 
 PATIENCE = 30.0  # seconds
 QUICK = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
@@ -146,14 +146,18 @@ class ClusterOfThree:
 def cluster_of_three() -> Iterator[ClusterOfThree]:
     quick = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
     with contextlib.ExitStack() as stack:
-        options = (*quick, "--cluster-require-full-coverage", "no")
-        nodes = tuple(stack.enter_context(redis_process(*options)) for _ in range(3))
+        options = (*quick, "--cluster-require-full-coverage", "no", "--cluster-port")
+        nodes = tuple(
+            # Else it is 10,000 above the other, where there may be no port.
+            stack.enter_context(redis_process(*options, str(free_port())))
+            for _ in range(3)
+        )
         for place, node in enumerate(nodes):
             bounds = (SLOTS * place // 3, SLOTS * (place + 1) // 3 - 1)
             node.do("CLUSTER", "ADDSLOTSRANGE", *bounds)
             node.do("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
         for node in nodes[1:]:
-            nodes[0].do("CLUSTER", "MEET", "127.0.0.1", node.port)
+            nodes[0].do("CLUSTER", "MEET", "127.0.0.1", node.port, node.options[-1])
         until(lambda: all(_knows_all(node) for node in nodes))
         yield ClusterOfThree(nodes)
 
