@@ -15,7 +15,7 @@ from bff.config.certificates import check_ca_file, check_tls
 from bff.config.faults import Fault
 from bff.config.lease import check_lease
 from bff.config.reading import Reading
-from bff.config.store_url import store_faults
+from bff.config.store_url import sentinel_faults, store_faults
 from bff.config.values import is_loopback
 from bff.keys import Key, parse_key
 
@@ -90,6 +90,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     ),
     (("provider.ca_file",), lambda path: check_ca_file("provider.ca_file", path)),
     (("dev", "session.store"), store_faults),
+    (("session.store", "session.sentinel_password"), sentinel_faults),
     (("session.idle", "session.lifetime"), _idle),
     (("refresh.lease", "provider.total_timeout", "session.store_deadline"), check_lease),
     (("server.tls_certificate", "server.tls_key"), check_tls),

@@ -123,6 +123,17 @@ def store_faults(dev: bool, store: SecretStr) -> Iterator[Fault]:
         )
 
 
+def sentinel_faults(store: SecretStr, sentinel_password: SecretStr | None) -> Iterator[Fault]:
+    """A password for sentinels that nobody asks."""
+    named = store.get_secret_value().partition(":")[0].endswith("+sentinel")
+    if sentinel_password is not None and not named:
+        yield Fault(
+            key="session.sentinel_password",
+            message="means nothing: session.store names no sentinels",
+            mend="remove it, or name them in session.store",
+        )
+
+
 _SHAPES: Final = {
     "redis": '"redis://host:6379/0" or rediss://',
     "redis+sentinel": '"redis+sentinel://host:26379,host:26379/master/0" or rediss+sentinel://',

@@ -12,7 +12,7 @@ from bff.clock import StoreClock
 from bff.config.store_url import StoreUrl
 from bff.session.batch import Fields, read_fields
 from bff.session.deadline import ConnectionLost, within
-from bff.session.lines import reach
+from bff.session.lines import SlotLines, reach
 from bff.session.nodes import Access, Nodes
 from bff.session.proof import Part
 from bff.session.record import Deadlines
@@ -108,14 +108,19 @@ class RedisStore:
         try:
             fields = await self._peeker.ask(name, tag)
         except ConnectionLost:
-            fields = await self._again(name, tag)
+            fields = await self._again(key)
         return await self._confirm(key) if fields[0] is None else read_fields(fields)
 
-    async def _again(self, name: bytes, tag: bytes) -> list[bytes | None]:
+    async def _again(self, key: str) -> Fields:
+        name = self._name(key).encode()
         try:
             async with asyncio.timeout(self._deadline / 2):
                 await self._topology.find(name)  # perhaps it is another server by now
-                return await self._peeker.ask(name, tag)
+                if isinstance(self._peeker, SlotLines):
+                    # Of a slot that is just moving only a script finds the key.
+                    fields: Fields = (await self._read("confirm", key))[2]
+                    return fields
+                return await self._peeker.ask(name, key.encode())
         except (ConnectionLost, TimeoutError) as error:
             self._nodes.tell(type(error).__name__)
             raise StoreUnavailable from None

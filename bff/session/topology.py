@@ -55,11 +55,15 @@ class _Lookout:
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
         self._doubted = True
+        self._closed = False
 
     def doubt(self) -> None:
         """Look now, or as soon as it may be."""
         self._doubted = True
-        if self._task is None:
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._task is None and not self._closed:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def sure(self) -> None:
@@ -83,15 +87,11 @@ class _Lookout:
         finally:
             self._task = None
         if self._every is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._every, self._again)
-
-    def _again(self) -> None:
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
 
     async def close(self) -> None:
         """Look no more."""
-        self._every = None
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
@@ -149,10 +149,12 @@ class Sentinels:
             self.changed()
 
     async def _ask(self, sentinel: Address) -> tuple[int, Address]:
-        def judge(replies: list[Any]) -> tuple[int, Address]:
-            return read_master(replies[0])
-
-        return await self._sentinels.ask(sentinel, [["SENTINEL", "MASTER", self._name]], judge)
+        # Of the two only the first names a new master as soon as it is one.
+        commands = [
+            ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name],
+            ["SENTINEL", "MASTER", self._name],
+        ]
+        return await self._sentinels.ask(sentinel, commands, lambda replies: read_master(*replies))
 
     async def close(self) -> None:
         """Ask no more."""
@@ -160,11 +162,12 @@ class Sentinels:
         await self._sentinels.close()
 
 
-def read_master(reply: object) -> tuple[int, Address]:
-    """The epoch and the address in a reply to SENTINEL MASTER. Raises Doubt."""
+def read_master(address: Any, facts: Any) -> tuple[int, Address]:
+    """The epoch and the address that a sentinel replied. Raises Doubt."""
     try:
-        facts = dict(zip(reply[::2], reply[1::2], strict=True))  # type: ignore[index]
-        return int(facts[b"config-epoch"]), (facts[b"ip"].decode(), int(facts[b"port"]))
+        host, port = address
+        known = dict(zip(facts[::2], facts[1::2], strict=True))
+        return int(known[b"config-epoch"]), (host.decode(), int(port))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Doubt from None
 
@@ -232,12 +235,12 @@ def read_slots(reply: object, asked: Address) -> list[Address | None]:
         raise Doubt
     try:
         for first, last, (host, port, *_), *_ in reply:
+            if not 0 <= first <= last < SLOTS:
+                raise Doubt
             master = (host.decode() if host else asked[0], port)  # no host: the one you asked
             slots[first : last + 1] = [master] * (last + 1 - first)
     except (TypeError, ValueError, AttributeError):
         raise Doubt from None
-    if len(slots) != SLOTS:
-        raise Doubt
     return slots
 
 

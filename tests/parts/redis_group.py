@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.parts.redis_process import RedisProcess, redis_process
+from tests.parts.redis_process import RedisProcess, free_port, redis_process
 
 PATIENCE = 30.0  # seconds
 QUICK = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
@@ -92,3 +92,77 @@ def watched() -> Iterator[Watched]:
             ):
                 sentinel.do("SENTINEL", "SET", "main", name, value)
             yield Watched(servers, sentinel, nobody)
+
+
+SLOTS = 16384
+
+
+@dataclass
+class ClusterOfThree:
+    """Three masters that share the slots."""
+
+    nodes: tuple[RedisProcess, ...]
+
+    @property
+    def url(self) -> str:
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in self.nodes)
+
+    def flush(self) -> None:
+        for node in self.nodes:
+            node.flush()
+
+    def owner(self, name: str) -> RedisProcess:
+        """Who has the key of that name."""
+        slot = self.nodes[0].do("CLUSTER", "KEYSLOT", name)
+        port = next(
+            master[1]
+            for first, last, master, *_ in self.nodes[0].do("CLUSTER", "SLOTS")
+            if first <= slot <= last
+        )
+        return next(each for each in self.nodes if each.port == port)
+
+    def move(self, name: str, *, half: bool = False) -> Callable[[], None]:
+        """Move the slot of that key to another node; `half`: not to the end, which comes later."""
+        source = self.owner(name)
+        target = next(each for each in self.nodes if each is not source)
+        slot = source.do("CLUSTER", "KEYSLOT", name)
+        ids = {each.port: each.do("CLUSTER", "MYID").decode() for each in (source, target)}
+        target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
+        source.do("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
+        keys = source.do("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+        if keys:
+            source.do("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+        def finish() -> None:
+            for node in (target, source, *self.nodes):
+                node.do("CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
+
+        if not half:
+            finish()
+        return finish
+
+
+@contextlib.contextmanager
+def cluster_of_three() -> Iterator[ClusterOfThree]:
+    quick = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+    with contextlib.ExitStack() as stack:
+        options = (*quick, "--cluster-require-full-coverage", "no", "--cluster-port")
+        nodes = tuple(
+            # Else it is 10,000 above the other, where there may be no port.
+            stack.enter_context(redis_process(*options, str(free_port())))
+            for _ in range(3)
+        )
+        for place, node in enumerate(nodes):
+            bounds = (SLOTS * place // 3, SLOTS * (place + 1) // 3 - 1)
+            node.do("CLUSTER", "ADDSLOTSRANGE", *bounds)
+            node.do("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
+        for node in nodes[1:]:
+            nodes[0].do("CLUSTER", "MEET", "127.0.0.1", node.port, node.options[-1])
+        until(lambda: all(_knows_all(node) for node in nodes))
+        yield ClusterOfThree(nodes)
+
+
+def _knows_all(node: RedisProcess) -> bool:
+    info = node.do("CLUSTER", "INFO")
+    text = info if isinstance(info, bytes) else str(info).encode()
+    return b"cluster_state:ok" in text and b"cluster_slots_ok:16384" in text

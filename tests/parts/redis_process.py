@@ -40,6 +40,7 @@ class RedisProcess:
         for line in self.process.stdout:
             if b"Ready to accept connections" in line or b"Sentinel ID is" in line:
                 return
+        self.stop()
         raise RuntimeError("Redis did not start")
 
     def _arguments(self) -> list[str]:

@@ -125,6 +125,9 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      'session.store is no store; write "redis+cluster://host:6379,host:6379" or rediss+cluster://'),
     ({"store": "redis://a,b/0"}, "store",
      'session.store is no store; write "redis://host:6379/0" or rediss://'),
+    ({"session": 'sentinel_password = { env = "BFF_TEST_SECRET" }'}, "sentinel_password",
+     "session.sentinel_password means nothing: session.store names no sentinels;"
+     " remove it, or name them in session.store"),
     ({"session": "wait_replicas = -1"}, "wait_replicas",
      "session.wait_replicas is too small; write 0 or more"),
     ({"store": "postgres://a"}, "store",

@@ -31,7 +31,7 @@ EXAMPLES = {
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BFF_CLIENT_SECRET", "s3cret")
-    monkeypatch.setenv("BFF_STORE", "rediss://:s3cret@redis.internal:6379/0")
+    monkeypatch.setenv("BFF_STORE", "rediss+sentinel://:s3cret@redis.internal/main/0")
     monkeypatch.setenv("BFF_SENTINEL_PASSWORD", "s3cret")
     monkeypatch.setenv("BFF_KEY", new_key())
 

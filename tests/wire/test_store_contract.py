@@ -1,6 +1,7 @@
 """One contract for every store, with faults: lost answers, delay, expiry in mid-call.
 
-Each test runs on the memory store and on a real Redis. A scenario is a coroutine over one store.
+Each test runs on the memory store, a real Redis and a real cluster of three. A scenario is a
+coroutine over one store.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from bff.session.store import (
     Store,
     StoreUnavailable,
 )
+from tests.parts.redis_group import ClusterOfThree, cluster_of_three
 from tests.parts.redis_process import RedisProcess, redis_process
 
 KEY = "a" * 64
@@ -94,9 +96,20 @@ def redis() -> Iterator[RedisProcess]:
         yield process
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterOfThree]:
+    with cluster_of_three() as nodes:
+        yield nodes
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def run(request: pytest.FixtureRequest, redis: RedisProcess) -> Run:
     redis.flush()
+    url = redis.url
+    if request.param == "cluster":
+        nodes = request.getfixturevalue("cluster")
+        nodes.flush()
+        url = nodes.url
 
     @asynccontextmanager
     async def bench() -> AsyncIterator[Bench]:
@@ -106,7 +119,12 @@ def run(request: pytest.FixtureRequest, redis: RedisProcess) -> Run:
             store = MemoryStore(clock, deadline=1.0, hook=faults.hook)
         else:
             store = RedisStore(
-                parse_store_url(redis.url), prefix="t", clock=clock, deadline=1.0, hook=faults.hook
+                parse_store_url(url),
+                prefix="t",
+                clock=clock,
+                deadline=1.0,
+                replicas=0,
+                hook=faults.hook,
             )
         yield Bench(store, clock, faults)
         await store.close()
