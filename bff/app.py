@@ -4,6 +4,7 @@ A request comes from the door with its front end's name. Endpoints under /bff an
 relayed paths go to `relay`, the rest are the SPA's files. Every refusal becomes an answer here.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,7 +40,7 @@ from bff.relay.lane import Passage
 from bff.relay.route import RouteTable, route_table
 from bff.relay.static import Files, files
 from bff.relay.upstream import Upstream
-from bff.session.background import Background
+from bff.session.background import Background, Users
 from bff.session.memory import MemoryStore
 from bff.session.redis import RedisStore
 from bff.session.seal import Sealer
@@ -82,6 +83,7 @@ class Site:
     background: Background = field(repr=False)
     upstreams: tuple[Upstream, ...] = field(repr=False)
     stores: tuple[Store, ...] = field(repr=False)
+    users: Users = field(repr=False)
 
 
 def _store(frontend: FrontEnd, clock: StoreClock) -> Store:
@@ -138,6 +140,7 @@ def build(config: Config) -> Site:
         background=background,
         upstreams=tuple(upstreams),
         stores=tuple(stores),
+        users=Users(),
     )
 
 
@@ -165,6 +168,7 @@ class Application:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._site: Site | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def site(self) -> Site:
@@ -175,20 +179,29 @@ class Application:
 
     async def start(self) -> None:
         """Begin to listen to the store. Neither it nor the provider need be there yet."""
-        self._site = build(self.config)
-        for each in self._site.fronts.values():
+        self._begin(self.config)
+
+    def swap(self, config: Config) -> None:
+        """Serve another configuration from the next request on.
+
+        What is being answered finishes on the former site, which is closed after it: opened
+        sessions, connections, and the keys that are no longer in the ring go with it.
+        """
+        former = self.site
+        self._begin(config)
+        leaving = asyncio.create_task(_leave(former))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    def _begin(self, config: Config) -> None:
+        site = build(config)
+        self.config, self._site = config, site
+        for each in site.fronts.values():
             each.front.sessions.run()
 
     async def stop(self, seconds: float) -> None:
         """Let what runs behind the answers finish, `seconds` at most, and close everything."""
-        site = self.site
-        await site.background.drain(seconds)
-        for each in site.fronts.values():
-            await close(each.front.server)
-        for upstream in site.upstreams:
-            upstream.close()
-        for store in site.stores:
-            await store.close()
+        await asyncio.gather(_close(self.site, seconds), *self._leaving)
 
     async def troubles(self) -> list[str]:
         """Why requests would not be served just now: "store", "provider"; empty: ready."""
@@ -217,6 +230,10 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         site = self.site
+        with site.users:
+            await self._serve(site, scope, receive, send)
+
+    async def _serve(self, site: Site, scope: Scope, receive: Receive, send: Send) -> None:
         here = site.fronts[scope["bff.frontend"]]
         request: BrowserRequest = scope["bff.request"]
         on_behalf_of(request.peer, request.request_id)
@@ -238,6 +255,22 @@ class Application:
                 }
             )
             await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _leave(former: Site) -> None:
+    """Close a site that is no longer served, when its last request has been answered."""
+    await former.users.gone()
+    await _close(former, former.config.operate.stop_deadline)
+
+
+async def _close(site: Site, seconds: float) -> None:
+    await site.background.drain(seconds)
+    for each in site.fronts.values():
+        await close(each.front.server)
+    for upstream in site.upstreams:
+        upstream.close()
+    for store in site.stores:
+        await store.close()
 
 
 async def _answer(

@@ -41,7 +41,7 @@ def serve_command(path: Path, host: str, port: int, workers: int) -> None:
     """Serve, until SIGTERM or Ctrl-C."""
     config = _loaded(path, err=True)
     try:
-        status = serve(config, host=host, port=port, workers=workers)
+        status = serve(config, host=host, port=port, workers=workers, read=lambda: load(path))
     except CannotListen as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)

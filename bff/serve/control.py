@@ -1,7 +1,8 @@
 """What supervisor and worker say to each other: one line of JSON per message, on a socket pair.
 
 Down comes first the configuration itself, as the parent has read it: a worker that is started
-anew serves what the others serve, whatever has become of the file. Then the word to stop. The end
+anew serves what the others serve, whatever has become of the file. Another one may follow, to be
+served instead. Then the word to stop. The end
 of the stream says the same: the parent is gone. Up comes, about once a second, how the worker is.
 """
 
@@ -25,8 +26,10 @@ def serve_line(config: Config) -> Line:
     return {"serve": base64.b64encode(pickle.dumps(config)).decode()}
 
 
-def config_of(line: Line) -> Config:
-    """The configuration in a `serve` line."""
+def config_of(line: Line) -> Config | None:
+    """The configuration in a `serve` line, or None: it is another line."""
+    if "serve" not in line:
+        return None
     # Only the supervisor holds the other end of the pair, so nobody else can have written it.
     config = pickle.loads(base64.b64decode(str(line["serve"])))  # noqa: S301 - see above
     if not isinstance(config, Config):

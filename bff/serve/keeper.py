@@ -37,6 +37,7 @@ class Keeper:
         self._config = config
         self._sockets = sockets
         self._stopping = asyncio.Event()
+        self._news = asyncio.Event()
         self._process: Process | None = None
         self._troubles: tuple[str, ...] = ()
         self._heard_at: float | None = None
@@ -51,9 +52,15 @@ class Keeper:
             heard=None if self._heard_at is None else now - self._heard_at,
         )
 
+    def serve(self, config: Config) -> None:
+        """Let the worker serve that instead, and all that come after it."""
+        self._config = config
+        self._news.set()
+
     def stop(self) -> None:
         """Let the worker end in order, and start no other."""
         self._stopping.set()
+        self._news.set()
 
     def kill(self) -> None:
         """End the worker at once, and start no other."""
@@ -101,10 +108,15 @@ class Keeper:
             self._process, self._heard_at = None, None
 
     async def _talk(self, channel: Channel) -> None:
-        await channel.write(serve_line(self._config))
         listening = asyncio.create_task(self._listen(channel))
         try:
-            await self._stopping.wait()
+            while True:
+                self._news.clear()
+                await channel.write(serve_line(self._config))
+                if not self._stopping.is_set():
+                    await self._news.wait()
+                if self._stopping.is_set():
+                    break
             await channel.write(STOP)
             await listening
         finally:

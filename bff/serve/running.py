@@ -34,9 +34,8 @@ class Running:
     """A started Application that is being served, until `stop`."""
 
     def __init__(self, config: Config, application: Application) -> None:
-        self._deadline = config.operate.stop_deadline
         self.application = application
-        self._server = Server(_settings(config, application, self._deadline))
+        self._server = Server(_settings(config, application))
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self, sockets: list[socket.socket]) -> None:
@@ -53,7 +52,7 @@ class Running:
         if self._serving is None:
             return
         loop = asyncio.get_running_loop()
-        seconds = self._deadline if within is None else within
+        seconds = self.application.config.operate.stop_deadline if within is None else within
         end = loop.time() + seconds
         self._server.config.timeout_graceful_shutdown = math.ceil(seconds)
         self._server.should_exit = True
@@ -62,7 +61,7 @@ class Running:
         await self.application.stop(max(0.5, end - loop.time()))
 
 
-def _settings(config: Config, application: Application, deadline: float) -> uvicorn.Config:
+def _settings(config: Config, application: Application) -> uvicorn.Config:
     server = config.server
     settings = uvicorn.Config(
         application,
@@ -75,7 +74,6 @@ def _settings(config: Config, application: Application, deadline: float) -> uvic
         proxy_headers=False,
         log_config=None,
         timeout_keep_alive=int(server.keep_alive),
-        timeout_graceful_shutdown=math.ceil(deadline),
         backlog=BACKLOG,
         ssl_certfile=server.tls_certificate,
         ssl_keyfile=None if server.tls_key is None else str(server.tls_key),

@@ -1,5 +1,10 @@
 """The parent: it holds the sockets, keeps the workers alive, answers for them, and ends them.
 
+SIGHUP: the file and the key files it names are read again, and the workers serve what they say
+from the next request on; if anything is wrong with them nothing changes. What the environment
+holds cannot change in a process that runs, and what the sockets and the door were made of needs a
+restart.
+
 A first SIGTERM or SIGINT: not ready at once, listening for `drain_delay` more, then everything
 ends in order. A second one ends it at once.
 """
@@ -9,17 +14,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import uvicorn
 
-from bff.config.load import Config
+from bff.config.load import Config, ConfigFaults
 from bff.config.risks import risks
 from bff.journal.log import Event, configure, tell
 from bff.operate.health import Health, Operations
 from bff.serve.keeper import Keeper
 from bff.serve.listening import CannotListen, address, close, listen
+from bff.serve.reload import refuse_what_needs_a_restart
 from bff.serve.running import Server
 
 GRACE: Final = 3.0  # seconds beyond the deadline, before workers are killed
@@ -29,9 +35,14 @@ class Supervisor:
     """The sockets, the workers, the operations address. One `run` per object."""
 
     def __init__(
-        self, config: Config, sockets: list[socket.socket], operations: list[socket.socket]
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        operations: list[socket.socket],
+        read: Callable[[], Config],
     ) -> None:
         self._config = config
+        self._read = read
         self._sockets = sockets
         self._operations = operations
         self._keepers: list[Keeper] = []
@@ -43,7 +54,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._signalled)
-        loop.add_signal_handler(signal.SIGHUP, _cannot_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         health = Server(_settings(Operations(self.health)))
         answering = asyncio.create_task(health.serve(sockets=self._operations))
         self._keepers = [Keeper(each, self._config, self._sockets) for each in range(workers)]
@@ -66,9 +77,30 @@ class Supervisor:
     def _signalled(self) -> None:
         (self._second if self._first.is_set() else self._first).set()
 
-    def _announce(self) -> None:
+    def _reload(self) -> None:
+        """Serve what the file says now, or say why that cannot be."""
+        if self._first.is_set():
+            tell(Event.RELOAD_REFUSED, reason="draining", pid=os.getpid())
+            return
+        try:
+            config = self._read()
+            refuse_what_needs_a_restart(self._config, config)
+        except ConfigFaults as refused:
+            for fault in refused.faults:
+                tell(Event.RELOAD_REFUSED, reason=fault.text(), key=fault.key, pid=os.getpid())
+            return
+        self._config = config
+        self._warn()
+        for keeper in self._keepers:
+            keeper.serve(config)
+        tell(Event.RELOADED, pid=os.getpid(), kid=config.keyring.current.kid)
+
+    def _warn(self) -> None:
         for risk in risks(self._config):
             tell(Event.WARNED, code=risk.code, key=risk.key)
+
+    def _announce(self) -> None:
+        self._warn()
         scheme = "http" if self._config.server.tls_key is None else "https"
         for each in self._sockets:
             tell(Event.STARTED, address=f"{scheme}://{address(each)}", pid=os.getpid())
@@ -99,8 +131,8 @@ class Supervisor:
         await asyncio.wait(tasks)
 
 
-def serve(config: Config, *, host: str, port: int, workers: int) -> int:
-    """Run the supervisor; the exit status. Raises CannotListen."""
+def serve(config: Config, *, host: str, port: int, workers: int, read: Callable[[], Config]) -> int:
+    """Run the supervisor; the exit status. `read` reads the file again. Raises CannotListen."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a loop to hear it
     sockets = listen(host, port, option="--host or --port")
     try:
@@ -109,13 +141,11 @@ def serve(config: Config, *, host: str, port: int, workers: int) -> int:
         close(sockets)
         raise
     configure(human=sys.stdout.isatty())
-    return asyncio.run(_run(config, sockets, operations, workers))
 
+    async def run() -> int:
+        return await Supervisor(config, sockets, operations, read).run(workers)
 
-async def _run(
-    config: Config, sockets: list[socket.socket], operations: list[socket.socket], workers: int
-) -> int:
-    return await Supervisor(config, sockets, operations).run(workers)
+    return asyncio.run(run())
 
 
 def _settings(app: Operations) -> uvicorn.Config:
@@ -130,8 +160,3 @@ def _settings(app: Operations) -> uvicorn.Config:
         log_config=None,
         timeout_graceful_shutdown=1,
     )
-
-
-def _cannot_reload() -> None:
-    """A reload changes nothing yet, and above all it does not end the process."""
-    tell(Event.RELOAD_REFUSED, reason="not_implemented", pid=os.getpid())

@@ -6,6 +6,7 @@ may send them to the whole group, and the supervisor alone knows when listening 
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
@@ -13,7 +14,8 @@ import sys
 import uvloop
 
 from bff.app import Application
-from bff.journal.log import configure, crashed
+from bff.config.load import Config
+from bff.journal.log import Event, configure, crashed, tell
 from bff.serve.control import SECONDS, Channel, config_of, report_line
 from bff.serve.running import Running
 
@@ -21,9 +23,8 @@ from bff.serve.running import Running
 async def work(control: socket.socket, sockets: list[socket.socket]) -> None:
     """Serve what the supervisor says, until it says stop."""
     channel = await Channel.over(control)
-    first = await channel.read()
-    if first is not None:
-        config = config_of(first)
+    config = await _configuration(channel)
+    if config is not None:
         application = Application(config)
         running = Running(config, application)
         await running.start(sockets)
@@ -33,15 +34,30 @@ async def work(control: socket.socket, sockets: list[socket.socket]) -> None:
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         reports = asyncio.create_task(_report(application, channel))
-        # Whatever comes next is the word to stop, or the end.
-        word = asyncio.create_task(channel.read())
-        await asyncio.wait([word, reports], return_when=asyncio.FIRST_COMPLETED)
+        heeding = asyncio.create_task(_heed(application, channel))
+        await asyncio.wait([heeding, reports], return_when=asyncio.FIRST_COMPLETED)
+        if heeding.done():
+            heeding.result()
         if reports.done():
             reports.result()  # it has no end but an exception
         await running.stop()
-        reports.cancel()
-        await asyncio.wait([reports])
+        for task in (heeding, reports):
+            task.cancel()
+        await asyncio.wait([heeding, reports])
     channel.close()
+
+
+async def _configuration(channel: Channel) -> Config | None:
+    """The next configuration to serve, or None: it is time to stop, or the parent is gone."""
+    line = await channel.read()
+    return None if line is None else config_of(line)
+
+
+async def _heed(application: Application, channel: Channel) -> None:
+    """Serve what the supervisor says, until it says stop."""
+    while (config := await _configuration(channel)) is not None:
+        application.swap(config)
+        tell(Event.RELOADED, pid=os.getpid(), kid=config.keyring.current.kid)
 
 
 async def _report(application: Application, channel: Channel) -> None:

@@ -1,4 +1,4 @@
-"""Work that goes on behind an answer: held, so that it is not lost, and awaited at the end."""
+"""Work that goes on behind an answer, and answers under way: both are awaited at an end."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -45,3 +45,25 @@ class Background:
         self._endless.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             crashed(error)
+
+
+class Users:
+    """Requests that are being answered: `with users:` around each of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._nobody.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._nobody.set()
+
+    async def gone(self) -> None:
+        """Return when nobody is left."""
+        await self._nobody.wait()

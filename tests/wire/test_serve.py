@@ -30,6 +30,10 @@ def _stuck(site: Served, upstream: Villain) -> Iterator[socket.socket]:
         yield connection.socket
 
 
+def pids(site: Served) -> set[int]:
+    return {each["pid"] for each in site.ready()["workers"]}
+
+
 @pytest.fixture
 def upstream() -> Iterator[Villain]:
     with villain() as upstream:
@@ -106,21 +110,14 @@ def test_a_hung_worker_is_not_ready_after_ten_seconds(two: Served) -> None:
     two.ready()
 
 
-def test_sighup_changes_nothing_yet_and_ends_nobody(two: Served) -> None:
-    before = two.ready()["workers"]
-    two.process.signal(signal.SIGHUP)
-    assert two.process.event("reload_refused")["reason"] == "not_implemented"
-    assert two.ready()["workers"] == before
-
-
 def test_a_worker_heeds_the_supervisor_and_no_signal(two: Served) -> None:
     before = two.ready()["workers"]
     for worker in before:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(worker["pid"], number)
     two.process.signal(signal.SIGHUP)  # something to wait for
-    two.process.event("reload_refused")
-    assert two.ready()["workers"] == before
+    two.process.event("reloaded", pid=two.process.popen.pid)
+    assert pids(two) == {each["pid"] for each in before}
 
 
 def test_workers_end_when_the_supervisor_is_killed(
