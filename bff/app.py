@@ -105,7 +105,7 @@ def _store(frontend: FrontEnd, clock: StoreClock) -> Store:
 
 def build(config: Config) -> Site:
     """The site of a configuration. Opens nothing yet; needs a running event loop."""
-    background = Background()
+    background, users = Background(), Users()
     fronts: dict[str, FrontSite] = {}
     upstreams: list[Upstream] = []
     stores: list[Store] = []
@@ -122,7 +122,9 @@ def build(config: Config) -> Site:
             background=background,
         )
         cookies = Cookies(frontend=frontend, keyring=config.keyring)
-        ways = {route.path: _way(route, frontend, sessions, cookies) for route in frontend.routes}
+        ways = {
+            route.path: _way(route, frontend, sessions, cookies, users) for route in frontend.routes
+        }
         upstreams += [way.upstream for way in ways.values() if isinstance(way, Relay)]
         front = Front(
             frontend=frontend,
@@ -140,11 +142,13 @@ def build(config: Config) -> Site:
         background=background,
         upstreams=tuple(upstreams),
         stores=tuple(stores),
-        users=Users(),
+        users=users,
     )
 
 
-def _way(route: Route, frontend: FrontEnd, sessions: Sessions, cookies: Cookies) -> Relay | Files:
+def _way(
+    route: Route, frontend: FrontEnd, sessions: Sessions, cookies: Cookies, users: Users
+) -> Relay | Files:
     if route.upstream is None:
         return files(route, frontend)
     upstream = Upstream(
@@ -158,6 +162,7 @@ def _way(route: Route, frontend: FrontEnd, sessions: Sessions, cookies: Cookies)
         upstream=upstream,
         sessions=sessions,
         cookies=cookies,
+        users=users,
         refuse=partial(_refused, frontend),
     )
 

@@ -80,8 +80,7 @@ class Door(HttpToolsProtocol):
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        if (current := self.turns.current) is not None:
-            current.gone()
+        self.turns.abandon()
         self.cycle = None  # type: ignore[assignment]  # nothing of ours is uvicorn's to tell
         super().connection_lost(exc)
 

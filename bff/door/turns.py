@@ -37,13 +37,20 @@ class Turns:
     def withdraw_newest(self) -> bool:
         """Take the newest back; False where octets of its answer have left already."""
         if self.newest is not self.running:
-            self._waiting.pop()
+            self._waiting.pop().gone()
         elif self.running is not None:
             if self.running.response_started:
                 return False
             self.running.gone()
             self.running = None
         return True
+
+    def abandon(self) -> None:
+        """The browser has gone: nothing is answered any more."""
+        self.ended = True
+        for answering in (self.current, *self._waiting):
+            if answering is not None:
+                answering.gone()
 
     def advance(self) -> None:
         """Begin what waits while nothing is being answered. Not nested: many may wait."""

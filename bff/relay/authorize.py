@@ -9,6 +9,7 @@ from bff.caller.request import BrowserRequest
 from bff.problem import Answer, Reason, Refused
 from bff.relay.exchange import Relayed
 from bff.relay.upstream import Upstream
+from bff.session.background import Users
 from bff.session.opened import Found
 from bff.session.sessions import Sessions
 
@@ -31,6 +32,7 @@ class Relay:
     upstream: Upstream
     sessions: Sessions
     cookies: Cookies
+    users: Users = field(repr=False)
     refuse: Callable[[BrowserRequest, Refused], Answer] = field(repr=False)
 
     def session_id(self, request: BrowserRequest) -> str | None:

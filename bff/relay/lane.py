@@ -59,6 +59,7 @@ class Passage:
         self._task: asyncio.Task[None] | None = None  # what has to wait
         self._doubted = False  # whether a 401 has been looked into: once is enough
         self._over = False
+        relay.users.enter()
 
     @property
     def response_started(self) -> bool:
@@ -225,8 +226,8 @@ class Passage:
             connection.hold()
 
     def _finish(self, framed: Framed) -> None:
-        self._over = self.response_complete = True
-        self._give_back()
+        self._end()
+        self.response_complete = True
         if self._found is not None and self._request.get(b"x-bff-background") != b"1":
             self._relay.sessions.slide(self._found)
         keep_alive = framed.keep_alive and self.keep_alive
@@ -254,7 +255,7 @@ class Passage:
         if self._task is not None:
             self._task.cancel()  # a 401 was about to be answered anew
         if self._framed is not None:
-            self._over = True
+            self._end()
             self._wire.break_off()
             return
         closed = reason is Reason.UPSTREAM_UNREACHABLE
@@ -267,17 +268,18 @@ class Passage:
 
     def gone(self) -> None:
         """The browser has gone: nothing of this goes on but a refresh."""
-        self._over = self.response_complete = True
+        if self._over:
+            return
+        self._end()
+        self.response_complete = True
         if self._task is not None:
             self._task.cancel()
-        self._give_back()
 
     def refuse(self, refused: Refused) -> None:
         """Answer with a refusal, or break off an answer that has begun."""
         if self._over:
             return
-        self._over = True
-        self._give_back()
+        self._end()
         if self._framed is not None:
             self._wire.break_off()
             return
@@ -300,6 +302,11 @@ class Passage:
         """Something broke here: the process lives on (E-05)."""
         crashed(error, request_id=self._request.request_id)
         self.refuse(Refused(Reason.INTERNAL_ERROR))
+
+    def _end(self) -> None:
+        self._over = True
+        self._relay.users.leave()
+        self._give_back()
 
     def _give_back(self) -> None:
         connection, self._connection = self._connection, None

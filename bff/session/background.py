@@ -48,21 +48,29 @@ class Background:
 
 
 class Users:
-    """Requests that are being answered: `with users:` around each of them."""
+    """Requests that are being answered: `with users:` around each of them, or enter and leave."""
 
     def __init__(self) -> None:
         self._count = 0
         self._nobody = asyncio.Event()
         self._nobody.set()
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
+        """One more."""
         self._count += 1
         self._nobody.clear()
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        """One less."""
         self._count -= 1
         if not self._count:
             self._nobody.set()
+
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     async def gone(self) -> None:
         """Return when nobody is left."""
