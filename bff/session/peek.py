@@ -67,6 +67,7 @@ class PeekLine(asyncio.Protocol):
         self._nonce = secrets.token_hex(8).encode()  # with a count: no batch has another's
         self._count = itertools.count()
         self._waiting: Batch | None = None
+        self._crowded = False  # whether the last batch had more than one question
         self._sent: deque[Batch] = deque()
 
     @property
@@ -82,12 +83,12 @@ class PeekLine(asyncio.Protocol):
         if self._waiting is None:
             self._waiting = Batch([], [], b"%s%d" % (self._nonce, next(self._count)))
             self._keys: list[bytes] = []
-            if self._sent:
+            if self._sent or self._crowded:
                 self._loop.call_soon(self._flush)  # others of this turn may come along
         self._keys.append(key)
         self._waiting.tags.append(tag)
         self._waiting.answers.append(answer)
-        if not self._sent:
+        if not (self._sent or self._crowded):
             self._flush()  # nobody is being waited for: no turn is lost
 
     def close(self) -> None:
@@ -107,6 +108,7 @@ class PeekLine(asyncio.Protocol):
         if self._greeting:
             return  # the batch leaves when the server has let us in
         self._waiting = None
+        self._crowded = len(batch.tags) > 1
         self._sent.append(batch)
         lines = [b"%s$%d\r\n%s\r\n%s" % (_HMGET, len(key), key, _ASKED) for key in self._keys]
         lines.append(_command(b"ECHO", batch.nonce))
