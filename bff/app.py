@@ -206,7 +206,7 @@ class Application:
 
     async def stop(self, seconds: float) -> None:
         """Let what runs behind the answers finish, `seconds` at most, and close everything."""
-        await asyncio.gather(_close(self.site, seconds), *self._leaving)
+        await asyncio.gather(close_site(self.site, seconds), *self._leaving)
 
     async def troubles(self) -> list[str]:
         """Why requests would not be served just now: "store", "provider"; empty: ready."""
@@ -265,10 +265,11 @@ class Application:
 async def _leave(former: Site) -> None:
     """Close a site that is no longer served, when its last request has been answered."""
     await former.users.gone()
-    await _close(former, former.config.operate.stop_deadline)
+    await close_site(former, former.config.operate.stop_deadline)
 
 
-async def _close(site: Site, seconds: float) -> None:
+async def close_site(site: Site, seconds: float) -> None:
+    """Close all that a site holds, after what runs behind its answers: `seconds` at most."""
     await site.background.drain(seconds)
     for each in site.fronts.values():
         await close(each.front.server)

@@ -4,6 +4,7 @@ Thin: each command reads its options, calls one room and says what came of it. W
 holds in secret is never said.
 """
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import click
 
 from bff.cli.dev import dev
 from bff.cli.explain import as_json, as_text, explain
+from bff.cli.online import ask_around
 from bff.config.load import Config, ConfigFaults, load
 from bff.config.risks import risks
 from bff.keys import new_key, parse_key
@@ -49,12 +51,19 @@ def serve_command(path: Path, host: str, port: int, workers: int) -> None:
 
 @main.command("check")
 @_CONFIG
-def check_command(path: Path) -> None:
+@click.option("--online", is_flag=True, help="Also ask the store and the provider.")
+def check_command(path: Path, online: bool) -> None:
     """Name every fault of a file at once, and what is risky in a good one."""
     config = _loaded(path, err=False)
     click.echo("no faults")
     for risk in risks(config):
         click.echo(f"warning: {risk.text()}")
+    if online:
+        findings = asyncio.run(ask_around(config))
+        for finding in findings:
+            mark = "ok  " if finding.ok else "FAIL"
+            click.echo(f"{mark} {finding.about}: {finding.said}")
+        sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
 @main.command("explain")

@@ -48,6 +48,7 @@ class Reply:
     content_type: str = field(repr=False)  # the media type alone, in lower case
     body: bytes = field(repr=False)
     retry_after: int | None = None
+    date: float | None = None  # seconds since the epoch, by the server's own clock
 
     def json_object(self) -> dict[str, object] | None:
         """The body where it is a JSON object and says so; None for all else."""
@@ -81,12 +82,18 @@ def read_retry_after(value: str | None, date: str | None) -> int | None:
     plain = value.strip()
     if plain.isascii() and plain.isdecimal():
         return min(int(plain[:10]), MAX_RETRY_AFTER)
+    until, now = read_date(plain), read_date(date)
+    if until is None or now is None:
+        return None
+    return max(0, min(int(until - now), MAX_RETRY_AFTER))
+
+
+def read_date(value: str | None) -> float | None:
+    """Seconds since the epoch of a date (RFC 9110 §5.6.7), or None for what is none."""
     try:
-        until = parsedate_to_datetime(plain).timestamp()
-        seconds = until - parsedate_to_datetime(date or "").timestamp()
+        return parsedate_to_datetime(value or "").timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(0, min(int(seconds), MAX_RETRY_AFTER))
 
 
 class Oversized(Exception):
@@ -223,6 +230,7 @@ class ProviderHttp:
             retry_after=read_retry_after(
                 response.headers.get("retry-after"), response.headers.get("date")
             ),
+            date=read_date(response.headers.get("date")),
         )
 
 

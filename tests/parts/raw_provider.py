@@ -6,6 +6,7 @@ Its tokens are any text, its upstream keeps the fields it was sent. Everybody is
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,7 @@ class RawProvider:
     refresh_token: str = "a-refresh-token"
     nonce: str = ""
     now: int = 0
+    clock_off: float = 0.0  # seconds, as its Date says
     forms: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     bearers: list[str] = field(default_factory=list)
     key: rsa.RSAPrivateKey = field(
@@ -79,6 +81,11 @@ class RawProvider:
 
 def _handler(provider: RawProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        @override
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            now = time.time()  # noqa: TID251 - a clock of its own, which may be wrong
+            return super().date_time_string(now + provider.clock_off)
+
         protocol_version = "HTTP/1.1"
 
         @override
