@@ -5,7 +5,9 @@
 #   make check              only the gates that take seconds
 #   make conformance        which rows of the checklist the last `make test` has proven
 #   make schema             config/bff.schema.json anew, from the models
-#   make bench              figures, no verdict
+#   make bench              figures, no verdict: the relay; `make sessions`: sessions in Redis;
+#                           `make chaos [MINUTES=2]`: who is signed out when everything fails
+#   make soak               the model check, much longer and elsewhere each time
 #   make clean              as after the clone
 
 PYTHON ?= python3
@@ -18,7 +20,7 @@ NODE_MODULES := tests/interop/node_modules/.installed tests/spa/node_modules/.in
 # What the tests need beside Python: a command, and Debian's package that brings it.
 TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
 
-.PHONY: demo test check conformance schema bench clean tools npm
+.PHONY: demo test check conformance schema bench sessions chaos soak clean tools npm
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 
@@ -47,6 +49,16 @@ schema: $(VENV)/.demo
 
 bench: $(VENV)/.test
 	$(RUN) benchmarks/relay.py
+
+sessions: $(VENV)/.test
+	$(RUN) benchmarks/sessions.py
+
+chaos: $(VENV)/.test
+	$(RUN) benchmarks/chaos.py $(or $(MINUTES),2) --run A
+	$(RUN) benchmarks/chaos.py $(or $(MINUTES),2) --run B
+
+soak: $(VENV)/.test tools
+	BFF_SOAK=1 $(RUN) -m pytest tests/model
 
 npm: $(NODE_MODULES)
 
