@@ -6,7 +6,8 @@
 #   make soak               the same, thousands of times over: minutes
 #   make conformance        which rows of the checklist the last `make test` has proven
 #   make schema             config/bff.schema.json anew, from the models
-#   make bench              figures, no verdict
+#   make bench              figures, no verdict: the relay; `make sessions`: sessions in Redis;
+#                           `make chaos [MINUTES=2]`: who is signed out when everything fails
 #   make clean              as after the clone
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ NODE_MODULES := tests/interop/node_modules/.installed tests/spa/node_modules/.in
 # What the tests need beside Python: a command, and Debian's package that brings it.
 TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
 
-.PHONY: demo test check soak conformance schema bench clean tools npm
+.PHONY: demo test check soak conformance schema bench sessions chaos clean tools npm
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 
@@ -41,6 +42,7 @@ check: $(VENV)/.test
 
 soak: tools $(VENV)/.test
 	$(RUN) -m pytest -m soak tests/soak
+	BFF_SOAK=1 $(RUN) -m pytest tests/model
 
 conformance: $(VENV)/.test
 	$(RUN) -m tests.conformance
@@ -51,6 +53,13 @@ schema: $(VENV)/.demo
 
 bench: $(VENV)/.test
 	$(RUN) benchmarks/relay.py
+
+sessions: $(VENV)/.test
+	$(RUN) benchmarks/sessions.py
+
+chaos: $(VENV)/.test
+	$(RUN) benchmarks/chaos.py $(or $(MINUTES),2) --run A
+	$(RUN) benchmarks/chaos.py $(or $(MINUTES),2) --run B
 
 npm: $(NODE_MODULES)
 

@@ -35,14 +35,14 @@ def pinned(core: int, *command: str) -> list[str]:
 def cpu_seconds(root: int) -> float:
     """CPU time of a process and all its children so far."""
     total = 0.0
-    for pid in _family(root):
+    for pid in family(root):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
     return total / os.sysconf("SC_CLK_TCK")
 
 
-def _family(root: int) -> list[int]:
+def family(root: int) -> list[int]:
     found = [root]
     for pid in found:
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
