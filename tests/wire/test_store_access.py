@@ -105,4 +105,4 @@ def test_the_user_of_the_docs_may_do_all_that_is_needed(
             refused = [entry for entry in redis.do("ACL", "LOG") if entry["username"] == "bff"]
             # redis-py says its own name when it connects, and does not mind a refusal.
             assert {entry["object"] for entry in refused} <= {"client|setinfo"}
-    assert [line for line in told() if line["event"] == "store_failed"] == []
+            assert [line for line in told() if line["event"] == "store_failed"] == []
