@@ -43,7 +43,9 @@ def silent(replica: RedisProcess) -> Iterator[None]:
         replica.resume()
 
 
-WAITS = "wait_replicas = 1"
+# A quarter of the deadline is what a replica gets: on a busy machine a usual one may be too short.
+PATIENT = 'store_deadline = "3s"'
+WAITS = f"wait_replicas = 1\n{PATIENT}"
 
 
 def refused(browser: Browser, method: str, path: str) -> None:
@@ -167,7 +169,7 @@ def redis() -> Iterator[Watched]:
 @pytest.fixture
 def crowd(sites: Sites, redis: Watched, provider: Control) -> Iterator[Crowd]:
     with contextlib.ExitStack() as stack:
-        site = sites(store=redis.url)
+        site = sites(store=redis.url, session=PATIENT)
         browsers = {sub: stack.enter_context(browsing(site)) for sub in PEOPLE}
         for sub, browser in browsers.items():
             browser.sign_in(sub)

@@ -105,6 +105,6 @@ def test_the_user_of_the_docs_may_do_all_that_is_needed(
             refused = [entry for entry in redis.do("ACL", "LOG") if entry["username"] == "bff"]
             # redis-py says its own name when it connects, and does not mind a refusal.
             assert {entry["object"] for entry in refused} <= {"client|setinfo"}
-        failed = [line["error"] for line in told() if line["event"] == "store_failed"]
-        # The sites of this module that must not believe their store go on trying.
-        assert set(failed) <= {"SSLCertVerificationError"}
+            failed = [line["error"] for line in told() if line["event"] == "store_failed"]
+            # The sites of this module that must not believe their store go on trying.
+            assert set(failed) <= {"SSLCertVerificationError"}
