@@ -138,12 +138,16 @@ class Refused(Exception):
         allow: str | None = None,
         retry_after: int | None = None,
         phase: str | None = None,
+        scope: str | None = None,
+        login_query: str = "",
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.allow = allow
         self.retry_after = retry_after
         self.phase = phase
+        self.scope = scope
+        self.login_query = login_query  # of the sign-in that would do
 
 
 class Aborted(Exception):
@@ -264,6 +268,10 @@ def refusal(
     return Answer(status=problem.status, headers=headers, body=body)
 
 
+# Beside every 401.
+_LOGIN_HELPS: Final = frozenset({Reason.KEY_UNKNOWN, Reason.STEP_UP_REQUIRED})
+
+
 def _problem_json(
     refused: Refused, problem: Problem, request_id: str, login_url: str | None
 ) -> bytes:
@@ -277,8 +285,11 @@ def _problem_json(
     }
     if refused.phase is not None:
         document["phase"] = refused.phase
-    if login_url is not None and (problem.status == 401 or refused.reason is Reason.KEY_UNKNOWN):
-        document["login_url"] = login_url_after(refused.reason, login_url)
+    if refused.scope is not None:
+        document["scope"] = refused.scope
+    if login_url is not None and (problem.status == 401 or refused.reason in _LOGIN_HELPS):
+        query = f"?{refused.login_query}" if refused.login_query else ""
+        document["login_url"] = login_url_after(refused.reason, login_url) + query
     return json.dumps(document, separators=(",", ":")).encode()
 
 

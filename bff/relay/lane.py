@@ -15,6 +15,7 @@ from bff.journal.log import crashed, on_behalf_of
 from bff.problem import Reason, Refused
 from bff.relay.authorize import Relay
 from bff.relay.body import NO_BODY, request_body
+from bff.relay.challenge import refusal_in
 from bff.relay.connection import UpstreamConnection
 from bff.relay.exchange import admit, answer_head, request_head, wants_another_token
 from bff.relay.framing import AnswerHead
@@ -176,8 +177,14 @@ class Passage:
                 connection.hold()
                 self._slowly(self._renew(connection))
                 return
+            if self._found is not None:
+                self._refuse_what_a_login_would_mend(connection.answer)
             self._begin_answer(connection.answer)
         self._pass_on(connection)
+
+    def _refuse_what_a_login_would_mend(self, answer: AnswerHead) -> None:
+        if (refused := refusal_in(answer.status, answer.headers)) is not None:
+            raise refused
 
     def _deserves_repeat(self, answer: AnswerHead) -> bool:
         """Whether another token might help: what was refused was not done (R-08)."""

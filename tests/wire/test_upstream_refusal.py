@@ -64,29 +64,92 @@ def test_a_401_on_an_old_token_is_repeated_once_with_a_new_one(
 
 
 @pytest.mark.rule("R-08", "A-04")
-@pytest.mark.parametrize(
-    ("challenge", "age"),
-    [
-        pytest.param(b'Bearer error="invalid_token"', 0, id="a young token"),
-        pytest.param(b'Bearer error="insufficient_scope", scope="a"', 31, id="a right"),
-        pytest.param(b"Bearer error=insufficient_user_authentication", 31, id="a step-up"),
-    ],
-)
-def test_a_401_that_a_new_token_would_not_help_passes(
-    ada: Browser,
-    site: Site,
-    upstream: Villain,
-    provider: Control,
-    challenge: bytes,
-    age: float,
+def test_a_401_on_a_young_token_passes(
+    ada: Browser, site: Site, upstream: Villain, provider: Control
 ) -> None:
-    grow_old(site, age)
-    upstream.script(REFUSED % challenge, OK)
+    grow_old(site, 0)
+    upstream.script(INVALID, OK)
     answer = ada.fetch("GET", "/api/x")
     assert (answer.status_code, answer.content) == (401, b"mine")
     assert answer.headers["www-authenticate"] == 'Upstream realm="/api"'
     assert (len(upstream.received), provider.count(REFRESH)) == (1, 0)
     assert ada.fetch("GET", "/bff/session").json()["authenticated"]
+
+
+@pytest.mark.rule("R-08", "A-05")
+@pytest.mark.parametrize(
+    ("status", "challenge", "reason", "more"),
+    [
+        pytest.param(
+            401,
+            b'Bearer error="insufficient_user_authentication", acr_values="urn:a b", max_age="60"',
+            "step_up_required",
+            {"login_url": "/bff/login?acr_values=urn%3Aa%20b&max_age=60"},
+            id="a stronger sign-in, and how old it may be",
+        ),
+        pytest.param(
+            401,
+            b"Bearer error=insufficient_user_authentication",
+            "step_up_required",
+            {"login_url": "/bff/login"},
+            id="a stronger sign-in without saying which",
+        ),
+        pytest.param(
+            401,
+            b'Bearer error="insufficient_user_authentication", max_age=-1, acr_values="a\tb"',
+            "step_up_required",
+            {"login_url": "/bff/login"},
+            id="what no login would take is left out",
+        ),
+        pytest.param(
+            403,
+            b'Bearer realm="x", error="insufficient_scope", scope="a b:c"',
+            "insufficient_scope",
+            {"scope": "a b:c"},
+            id="a right that was not granted",
+        ),
+        pytest.param(
+            401,
+            b'Bearer error="insufficient_scope"',
+            "insufficient_scope",
+            {},
+            id="a right that is not named",
+        ),
+    ],
+)
+def test_what_another_sign_in_would_mend_is_said_with_the_way_to_it(
+    ada: Browser,
+    site: Site,
+    upstream: Villain,
+    provider: Control,
+    status: int,
+    challenge: bytes,
+    reason: str,
+    more: dict[str, str],
+) -> None:
+    grow_old(site, 31)
+    head = b"HTTP/1.1 %d No\r\nwww-authenticate: %s\r\ncontent-length: 4\r\n\r\nmine"
+    upstream.script(head % (status, challenge), OK)
+    answer = ada.fetch("GET", "/api/x")
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "www-authenticate" not in answer.headers
+    document = answer.json()
+    assert document["reason"] == reason
+    assert {name: document.get(name) for name in ("login_url", "scope")} == {
+        "login_url": None,
+        "scope": None,
+        **more,
+    }
+    assert (len(upstream.received), provider.count(REFRESH)) == (1, 0)
+    assert ada.fetch("GET", "/api/x").content == b"ok"  # the connection and the session are good
+
+
+@pytest.mark.rule("A-05")
+def test_a_plain_403_is_the_upstreams_own(ada: Browser, upstream: Villain) -> None:
+    upstream.script(b"HTTP/1.1 403 No\r\ncontent-length: 4\r\n\r\nmine")
+    answer = ada.fetch("GET", "/api/x")
+    assert (answer.status_code, answer.content) == (403, b"mine")
 
 
 @pytest.mark.rule("R-08")
