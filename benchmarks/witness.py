@@ -17,7 +17,6 @@ from typing import Any
 
 import hiredis
 
-
 # Of each script over a record, where among its own arguments version and owner stand.
 _PLACES: dict[str, tuple[int | None, int]] = {
     "create": (0, 0),
@@ -58,6 +57,10 @@ class Ledger:
         if operation == "end":
             said = rest[1] if said == "1" else "not ended"
         self.seen[tag].append(Seen(time.monotonic(), process, operation, said, owner, version))
+
+    def names(self, key: str) -> set[str]:
+        """Every version and owner that was acknowledged at some time, and none."""
+        return {"", *(name for each in self.seen[key] for name in (each.version, each.owner))}
 
     def expected(self, key: str) -> tuple[str, str]:
         """The version and the lease's owner that the acknowledged answers left in a record."""
