@@ -104,6 +104,7 @@ class Simulator:
             *("--switches", json.dumps({"access_token_seconds": token_seconds})),
             env={**os.environ, "SIMULATOR_CLIENT_SECRET": SECRET},
             stdout=PIPE,
+            stderr=DEVNULL,  # it speaks of every peer that was killed in mid-request
         )
         assert process.stdout is not None
         return cls(process, json.loads(await process.stdout.readline()))

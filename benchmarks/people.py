@@ -87,9 +87,9 @@ class People:
         except httpx.TransportError as error:
             self.answers[f"no answer ({type(error).__name__})"] += 1
             return "later"
-        reason = answer.json().get("reason", "") if answer.status_code != 200 else ""
+        reason = answer.json().get("reason", "of the API") if answer.status_code != 200 else ""
         self.answers[f"{answer.status_code} {reason}".strip()] += 1
-        if answer.status_code != 401:
+        if answer.status_code != 401 or reason == "of the API":  # K-13: that ends no session
             return "well" if answer.status_code == 200 else "later"
         if cookie == self._cookies[number]:  # another tab may have been told before
             key = store_key("session", "default", cookie.split(".")[1])

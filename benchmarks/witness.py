@@ -58,6 +58,10 @@ class Ledger:
             said = rest[1] if said == "1" else "not ended"
         self.seen[tag].append(Seen(time.monotonic(), process, operation, said, owner, version))
 
+    def names(self, key: str) -> set[str]:
+        """Every version and owner that was acknowledged at some time, and none."""
+        return {"", *(name for each in self.seen[key] for name in (each.version, each.owner))}
+
     def expected(self, key: str) -> tuple[str, str]:
         """The version and the lease's owner that the acknowledged answers left in a record."""
         version = owner = ""
