@@ -88,6 +88,9 @@ class UpstreamConnection(asyncio.Protocol):
         """
         self._reset(exchange, method, body_patience)
         self._request_open = more
+        if self._closed:  # between its making and now; `failed` must not come before we return
+            self._loop.call_soon(self._fail, Reason.UPSTREAM_UNREACHABLE)
+            return
         self._arm(patience)
         self.write(data)
 

@@ -203,6 +203,7 @@ class _Handler(socketserver.StreamRequestHandler):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 1024  # a volley connects at once; five would leave it to retransmissions
 
 
 @contextlib.contextmanager
