@@ -267,15 +267,15 @@ Benches = Callable[[], Bench]
 
 @pytest.fixture(params=["memory", "redis"])
 def benches(request: pytest.FixtureRequest) -> Iterator[Benches]:
-    loop = asyncio.new_event_loop()
-    if request.param == "memory":
-        yield lambda: MemoryBench(loop)
-    else:
-        redis: RedisProcess = request.getfixturevalue("redis")
-        bench = RedisBench(loop, redis.port)
-        yield lambda: bench
-        bench.close()
-    loop.close()
+    with asyncio.Runner() as runner:  # it ends what the store still means to do later
+        loop = runner.get_loop()
+        if request.param == "memory":
+            yield lambda: MemoryBench(loop)
+        else:
+            redis: RedisProcess = request.getfixturevalue("redis")
+            bench = RedisBench(loop, redis.port)
+            yield lambda: bench
+            bench.close()
 
 
 @pytest.mark.rule("R-03")
