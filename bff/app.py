@@ -5,7 +5,7 @@ relayed paths go to `relay`, the rest are the SPA's files. Every refusal becomes
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -24,6 +24,7 @@ from bff.browser.logout import logout
 from bff.browser.provider_logout import provider_logout
 from bff.browser.session import get_session, post_session
 from bff.caller.cookies import Cookies
+from bff.caller.peer import Network
 from bff.caller.request import BrowserRequest
 from bff.caller.same_origin import is_preflight
 from bff.caller.transactions import Transactions
@@ -173,7 +174,7 @@ class Application:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._site: Site | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], Site] = {}  # until their last request is answered
 
     @property
     def site(self) -> Site:
@@ -195,8 +196,8 @@ class Application:
         former = self.site
         self._begin(config)
         leaving = asyncio.create_task(_leave(former))
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
+        self._leaving[leaving] = former
+        leaving.add_done_callback(self._leaving.pop)
 
     def _begin(self, config: Config) -> None:
         site = build(config)
@@ -206,7 +207,11 @@ class Application:
 
     async def stop(self, seconds: float) -> None:
         """Let what runs behind the answers finish, `seconds` at most, and close everything."""
-        await asyncio.gather(close_site(self.site, seconds), *self._leaving)
+        leaving = dict(self._leaving)
+        for task in leaving:
+            task.cancel()  # what still waits for an upstream there would never let it go
+        sites = (self.site, *leaving.values())
+        await asyncio.gather(*(close_site(site, seconds) for site in sites))
 
     async def troubles(self) -> list[str]:
         """Why requests would not be served just now: "store", "provider"; empty: ready."""
@@ -221,6 +226,11 @@ class Application:
             except Refused:
                 found.append("provider")
         return found
+
+    @property
+    def trusted(self) -> Sequence[Network]:
+        """The proxies whose word counts."""
+        return self.site.config.operate.trusted_proxies
 
     def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Passage | None:
         """Who answers a relayed request past ASGI; None for every other, the refused too."""

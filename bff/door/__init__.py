@@ -4,22 +4,21 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from bff.config.load import Config
-from bff.door.protocol import Door, Lane, Rules
+from bff.door.protocol import Behind, Door, Rules
 
 
-def door(config: Config, lane: Lane) -> type[Door]:
+def door(config: Config, behind: Behind) -> type[Door]:
     """The protocol class for uvicorn that admits the requests of that configuration.
 
-    `lane` says who answers a request past the ASGI application, if anyone does.
+    `behind`: the application, as far as it is asked before ASGI.
     """
     rules = Rules(
         hosts=hosts(config),
         secure=all(frontend.secure for frontend in config.frontends),
-        trusted=config.operate.trusted_proxies,
         head_timeout=config.server.head_timeout,
         progress_timeout=config.server.progress_timeout,
     )
-    return type("ConfiguredDoor", (Door,), {"rules": rules, "lane": staticmethod(lane)})
+    return type("ConfiguredDoor", (Door,), {"rules": rules, "behind": behind})
 
 
 def hosts(config: Config) -> Mapping[bytes, str]:

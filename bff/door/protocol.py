@@ -7,9 +7,9 @@ timers run for head and progress, and every refusal is ours.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httptools
 from typing_extensions import override
@@ -34,7 +34,17 @@ CROWDED: Final = 4096  # octets; in a larger read, each head is taken off what t
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
 
 
-Lane = Callable[[str, BrowserRequest, Turn], Answering | None]
+class Behind(Protocol):
+    """What stands behind the door; asked anew for every request, for it may be exchanged."""
+
+    @property
+    def trusted(self) -> Sequence[Network]:
+        """The proxies whose word counts."""
+        ...
+
+    def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Answering | None:
+        """Who answers past the ASGI application, if anyone does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +53,15 @@ class Rules:
 
     hosts: Mapping[bytes, str]  # Host value → name of the front end
     secure: bool
-    trusted: Sequence[Network]
     head_timeout: float
     progress_timeout: float
 
 
 class Door(HttpToolsProtocol):
-    """One connection of a browser. `rules` and `lane` are set by `door`, which makes the class."""
+    """One connection of a browser. `door` makes the class, with its `rules` and `behind`."""
 
     rules: Rules
-    lane: Lane  # who answers past the ASGI application, if anyone does
+    behind: Behind
 
     @override
     def connection_made(  # type: ignore[override]  # TCP and TLS give a Transport; so uvicorn
@@ -76,7 +85,7 @@ class Door(HttpToolsProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._shut = self.turns.ended = True
+        self._shut = True
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
@@ -159,7 +168,7 @@ class Door(HttpToolsProtocol):
             return
         hop = self.client[0] if self.client else ""
         request = read_request(
-            method, head.target, self.headers, fields, hop=hop, trusted=self.rules.trusted
+            method, head.target, self.headers, fields, hop=hop, trusted=self.behind.trusted
         )
         turn = Turn(
             wire=self,
@@ -167,7 +176,7 @@ class Door(HttpToolsProtocol):
             keep_alive=keep_alive,
             expects_continue=head.expects_continue,
         )
-        answering = self.lane(head.frontend, request, turn)
+        answering = self.behind.lane(head.frontend, request, turn)
         if answering is None:
             scope = asgi_scope(request, head.frontend, turn)
             answering = Cycle(self.app, scope, turn)

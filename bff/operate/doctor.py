@@ -11,9 +11,8 @@ from typing import Final
 
 from bff.clock import StoreClock
 from bff.problem import Refused
-from bff.provider.call import Fault
+from bff.provider.call import Reply, answered_object
 from bff.provider.keyset import read_keys
-from bff.provider.metadata import openid_configuration_url
 from bff.provider.server import AuthorizationServer
 from bff.session.store import Store, StoreUnavailable
 
@@ -61,15 +60,11 @@ async def _keys_and_clock(
     server: AuthorizationServer, jwks_uri: str, clock: StoreClock | None
 ) -> AsyncIterator[Finding]:
     reply = await server.http.get(jwks_uri, kind="jwks")
-    document = None if isinstance(reply, Fault) else reply.json_object()
-    keys = None if document is None else read_keys(document)
-    if keys is None:
-        yield Finding(about="provider keys", ok=False, said="not to be had")
-    else:
-        yield Finding(about="provider keys", ok=True, said="read")
-    again = await server.http.get(openid_configuration_url(server.config.issuer), kind="discovery")
-    if clock is not None and not isinstance(again, Fault) and again.date is not None:
-        yield _difference("the provider's clock", again.date, clock.now())
+    document = answered_object(reply)
+    read = document is not None and read_keys(document) is not None
+    yield Finding(about="provider keys", ok=read, said="read" if read else "not to be had")
+    if clock is not None and isinstance(reply, Reply) and reply.date is not None:
+        yield _difference("the provider's clock", reply.date, clock.now())
 
 
 def _difference(about: str, theirs: float, ours: float) -> Finding:

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import unquote_plus, urlsplit
 
 from bff.caller.request import BrowserRequest
-from bff.caller.same_origin import is_preflight, require_same_origin
+from bff.caller.same_origin import require_same_origin
 from bff.config.load import FrontEnd
 from bff.config.model import Route
 from bff.config.values import Origin, canonical_origin
@@ -74,8 +74,6 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
     UPSTREAM_LOOP, BODY_TOO_LARGE.
     """
     route = way.route
-    if is_preflight(request):
-        raise Refused(Reason.CROSS_SITE)
     require_same_origin(request, way.origin, navigation=route.navigation)
     if route.methods and request.method not in route.methods:
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=", ".join(route.methods))

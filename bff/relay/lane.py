@@ -26,6 +26,7 @@ P = ParamSpec("P")
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 Step = Callable[Concatenate["Passage", P], None]
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 def _guarded(step: Step[P]) -> Step[P]:
@@ -86,7 +87,7 @@ class Passage:
         if self._over:
             return
         if found is None:
-            self._slowly(self._find(session_id))
+            self._slowly(partial(self._find, session_id))
         else:
             self._found = found
             self._ask()
@@ -102,7 +103,7 @@ class Passage:
         self._repeatable = self._request.method in _REPEATABLE and self._body is NO_BODY
         connection = self._relay.upstream.take(careful=not self._repeatable)
         if connection is None:
-            self._slowly(self._connect())
+            self._slowly(self._connect)
         else:
             self._send(connection)
 
@@ -175,7 +176,7 @@ class Passage:
         if self._framed is None:
             if connection.answer.status == 401 and self._deserves_repeat(connection.answer):
                 connection.hold()
-                self._slowly(self._renew(connection))
+                self._slowly(partial(self._renew, connection))
                 return
             if self._found is not None:
                 self._refuse_what_a_login_would_mend(connection.answer)
@@ -269,7 +270,7 @@ class Passage:
         if closed and connection.used and not connection.seen_octet and self._repeatable:
             # A kept connection that closed before a byte came back: once more, on a new one.
             self._repeatable = False
-            self._slowly(self._connect())
+            self._slowly(self._connect)
             return
         raise Refused(reason, phase=phase)
 
@@ -320,14 +321,14 @@ class Passage:
         if connection is not None:
             self._relay.upstream.give_back(connection)
 
-    def _slowly(self, work: Coroutine[Any, Any, None]) -> None:
+    def _slowly(self, work: Work) -> None:
         self._task = self._wire.spawn(self._watched(work))
 
-    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, work: Work) -> None:
         on_behalf_of(self._request.peer, self._request.request_id)
         task = self._task
         try:
-            await work
+            await work()
         except Refused as refused:
             self.refuse(refused)
         except Exception as error:  # noqa: BLE001 - an exception in any check refuses (E-05)

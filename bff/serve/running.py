@@ -65,7 +65,7 @@ def _settings(config: Config, application: Application) -> uvicorn.Config:
     server = config.server
     settings = uvicorn.Config(
         application,
-        http=door(config, application.lane),
+        http=door(config, application),
         ws="none",
         lifespan="off",
         loop="uvloop",

@@ -18,7 +18,6 @@ from bff.config.load import FrontEnd
 from bff.problem import Reason, Refused
 from bff.provider.server import AuthorizationServer
 from bff.session.background import Background
-from bff.session.history import SharedHistory
 from bff.session.opened import Found, Opened
 from bff.session.record import expired
 from bff.session.spend import Owned, Spender
@@ -43,7 +42,7 @@ class Refresher:
         server: AuthorizationServer,
         clock: Clock,
         background: Background,
-        history: SharedHistory,
+        spender: Spender,
     ) -> None:
         self._frontend = frontend
         self._store = store
@@ -52,21 +51,13 @@ class Refresher:
         self._server = server
         self._clock = clock
         self._background = background
+        self._spender = spender
         self._forced: OrderedDict[str, str] = OrderedDict()  # key → the version refused once
         self._running: dict[str, asyncio.Task[Found | Refused]] = {}
         self._lease_seconds = lease_seconds(
             frontend.refresh.lease,
             frontend.provider.total_timeout,
             frontend.session.store_deadline,
-        )
-        self._spender = Spender(
-            frontend=frontend,
-            store=store,
-            opened=opened,
-            server=server,
-            clock=clock,
-            background=background,
-            history=history,
         )
 
     async def fresh(self, found: Found) -> Found:

@@ -23,6 +23,7 @@ from bff.session.opened import Found, Opened
 from bff.session.record import Deadlines, Session, Tokens
 from bff.session.refresh import Refresher
 from bff.session.seal import Sealer
+from bff.session.spend import Spender
 from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
 
@@ -77,7 +78,15 @@ class Sessions:
             server=server,
             clock=clock,
             background=background,
-            history=self._history,
+            spender=Spender(
+                frontend=frontend,
+                store=store,
+                opened=self._opened,
+                server=server,
+                clock=clock,
+                background=background,
+                history=self._history,
+            ),
         )
         self._sliding: set[str] = set()
 

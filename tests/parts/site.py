@@ -123,7 +123,7 @@ def serving(config: Config, listening: socket.socket | None = None) -> Iterator[
         server = _Server(
             uvicorn.Config(
                 application,
-                http=tapped(door(config, application.lane)),
+                http=tapped(door(config, application)),
                 ws="none",
                 lifespan="off",
                 log_config=None,

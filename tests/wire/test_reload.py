@@ -321,3 +321,51 @@ def test_nothing_is_reloaded_while_draining(
         one.hup()
         assert one.served.process.event("reload_refused")["reason"] == "draining"
         one.served.process.signal(signal.SIGTERM)
+
+
+OPEN = b"GET /open/x HTTP/1.1\r\nHost: app.example.com\r\nX-CSRF: 1\r\n"
+
+
+def test_whose_word_counts_is_read_again_too(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    with villain() as upstream:
+        route = f'[[routes]]\npath = "/open"\nupstream = "{upstream.url}"\nauth = "none"'
+        with (
+            replica(tmp_path / "a", simulator, redis, routes=route) as one,
+            raw(one.site.port) as wire,
+        ):
+            asked = OPEN + b"X-Forwarded-For: 203.0.113.7\r\n\r\n"
+            wire.send(asked)
+            assert wire.answer().status == 200
+            text = one.file.read_text()
+            trusting = '[operate]\ntrusted_proxies = ["127.0.0.0/8"]\n'
+            one.file.write_text(text.replace("[operate]\n", trusting))
+            one.hup()
+            one.reloaded()
+            wire.send(asked)
+            assert wire.answer().status == 200
+            before, after = (each.all(b"x-forwarded-for") for each in upstream.received)
+    assert (before, after) == ([b"127.0.0.1"], [b"203.0.113.7"])
+
+
+@pytest.mark.rule("D-08")
+def test_a_request_on_a_former_configuration_does_not_hold_up_the_stop(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    with villain() as upstream:
+        route = f'[[routes]]\npath = "/open"\nupstream = "{upstream.url}"\nauth = "none"'
+        upstream.script(lambda *_: None)
+        with (
+            replica(tmp_path / "a", simulator, redis, routes=route, stop_deadline="1s") as one,
+            raw(one.site.port) as stuck,
+        ):
+            stuck.send(OPEN + b"\r\n")
+            assert upstream.arrived.acquire(timeout=PATIENCE)
+            one.file.write_text(one.file.read_text().replace('"/open"', '"/elsewhere"'))
+            one.hup()
+            one.reloaded()
+            one.served.process.signal(signal.SIGTERM)
+            answer = stuck.answer()
+            assert (answer.status, b'"reason":"draining"' in answer.body) == (503, True)
+            assert one.served.process.ended() == 0
