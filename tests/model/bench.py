@@ -6,6 +6,7 @@ into the past instead.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -50,7 +51,7 @@ _BREAKS = {
 }
 
 
-class Bench:
+class Bench(ABC):
     """A store, its time and its troubles, driven from a test that is no coroutine."""
 
     store: Store
@@ -74,13 +75,13 @@ class Bench:
         finally:
             self._breaks = []
 
+    @abstractmethod
     def store_time(self, at: float) -> float:
         """A time of the bench as the store counts it now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move(self, key: str, seconds: float) -> None:
         """It is later by so much."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close what the store has open."""
