@@ -3,6 +3,7 @@
 #   make demo [PORT=8080]   a page that never holds a token: sign in and look
 #   make test               everything that CI runs
 #   make check              only the gates that take seconds
+#   make oldest             the door on the oldest uvicorn that pyproject.toml allows
 #   make soak               the same, thousands of times over: minutes
 #   make conformance        which rows of the checklist the last `make test` has proven
 #   make schema             config/bff.schema.json anew, from the models
@@ -20,7 +21,7 @@ NODE_MODULES := tests/interop/node_modules/.installed tests/spa/node_modules/.in
 # What the tests need beside Python: a command, and Debian's package that brings it.
 TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
 
-.PHONY: demo test check soak conformance schema bench sessions chaos clean tools npm
+.PHONY: demo test check oldest soak conformance schema bench sessions chaos clean tools npm
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 
@@ -39,6 +40,12 @@ check: $(VENV)/.test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+oldest: tools
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip -q install --editable '.[test]' 'uvicorn==0.32.0'
+	build/oldest/bin/python -m pytest -q tests/wire/test_door.py tests/wire/test_lane.py \
+	  tests/wire/test_relay_answer.py tests/wire/test_static.py tests/wire/test_serve.py
 
 soak: tools $(VENV)/.test
 	$(RUN) -m pytest -m soak tests/soak

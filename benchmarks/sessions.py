@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,12 @@ import redis
 
 from benchmarks import peers
 from bff.clock import StoreClock
+from bff.config.store_url import parse_store_url
 from bff.keys import Keyring, new_key, parse_key
+from bff.session.proof import asked
 from bff.session.record import Deadlines, Identity, Session, Tokens
 from bff.session.redis import RedisStore
+from bff.session.scripts import source
 from bff.session.seal import Sealer, store_key
 from bff.session.sessions import IndexEntry
 
@@ -38,11 +40,6 @@ PREFIX = "bff"
 IDLE, LIFETIME = 1800.0, 43_200.0
 SIZES = (1_000, 100_000, 1_000_000)
 PIPELINE = 500
-
-
-def script(operation: str) -> str:
-    folder = resources.files("bff.session")
-    return "\n".join((folder / f"{name}.lua").read_text() for name in ("prelude", operation))
 
 
 def text(length: int) -> str:
@@ -70,8 +67,8 @@ class Writer:
         self.record = Sealer(self.keyring, "record", ORIGIN)
         self.index = Sealer(self.keyring, "index", ORIGIN)
         self.redis: Any = redis.Redis(port=port, protocol=2)
-        self.create = self.redis.script_load(script("create"))
-        self.index_add = self.redis.script_load(script("index_add"))
+        self.create = self.redis.script_load(source("create"))
+        self.index_add = self.redis.script_load(source("index_add"))
         self.lengths = lengths
         self.now = time.time()  # noqa: TID251 - Redis runs on this machine
         self.ids: list[str] = []
@@ -116,12 +113,13 @@ class Writer:
         self.entry = secrets.token_hex(32)  # as long as the HMAC that it stands for
         for name in (secrets.token_hex(32), self.entry):  # of `sub` and of `sid`
             closed = self.index.seal(entry, place=name)
-            pipeline.evalsha(
-                self.index_add, 1, f"{PREFIX}:{name}", channel, name, key, closed, absolute
-            )
+            place = f"{PREFIX}:{name}"
+            parts = asked(place, (channel, name, key, closed, absolute))
+            pipeline.evalsha(self.index_add, 1, place, *parts)
         idle = str(round(IDLE * 1000))
         args = (secrets.token_hex(12), sealed, self.keyring.current.kid, idle, absolute, "")
-        pipeline.evalsha(self.create, 1, f"{PREFIX}:{key}", channel, key, *args)
+        place = f"{PREFIX}:{key}"
+        pipeline.evalsha(self.create, 1, place, *asked(place, (channel, key, *args)))
         self.ids.append(session_id)
         self.sealed = len(sealed)
 
@@ -187,10 +185,13 @@ def row(size: int, writer: Writer, empty: int, found: dict[str, list[float]], ra
     return f"| {' | '.join(cells)} | {rates} |"
 
 
-async def run(port: int, sessions: int, asked: int, lengths: Lengths) -> None:
+async def run(port: int, sessions: int, questions: int, lengths: Lengths) -> None:
     writer = Writer(port, lengths)
     store = RedisStore(
-        f"redis://127.0.0.1:{port}/0", prefix=PREFIX, clock=StoreClock(), deadline=5.0
+        parse_store_url(f"redis://127.0.0.1:{port}/0"),
+        prefix=PREFIX,
+        clock=StoreClock(),
+        deadline=5.0,
     )
     empty, have = writer.memory(), 0
     print(f"tokens of {lengths.access} + {lengths.refresh} + {lengths.id} octets: {lengths.bare}\n")
@@ -202,7 +203,9 @@ async def run(port: int, sessions: int, asked: int, lengths: Lengths) -> None:
         have = size
         if not await same_as_the_store_writes(writer, store):
             raise RuntimeError("not what the store writes")
-        keys = [store_key("session", "default", secrets.choice(writer.ids)) for _ in range(asked)]
+        keys = [
+            store_key("session", "default", secrets.choice(writer.ids)) for _ in range(questions)
+        ]
         await timed(store.peek, keys[:200])  # connections and caches are warm
         found = {"peek": await timed(store.peek, keys), "load": await timed(store.load, keys)}
         rates = f"{await rate(store.peek, keys):,.0f}"

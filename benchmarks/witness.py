@@ -12,10 +12,11 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 import hiredis
+
+from bff.session.scripts import source
 
 # Of each script over a record, where among its own arguments version and owner stand.
 _PLACES: dict[str, tuple[int | None, int]] = {
@@ -82,13 +83,7 @@ class Ledger:
 
 def _hashes() -> dict[bytes, str]:
     """By its SHA-1, as EVALSHA names it, each script over a record."""
-    folder = resources.files("bff.session")
-    prelude = (folder / "prelude.lua").read_text()
-    found = {}
-    for name in _PLACES:
-        source = prelude + "\n" + (folder / f"{name}.lua").read_text()
-        found[hashlib.sha1(source.encode()).hexdigest().encode()] = name
-    return found
+    return {hashlib.sha1(source(name)).hexdigest().encode(): name for name in _PLACES}
 
 
 class Connection:
@@ -110,7 +105,7 @@ class Connection:
         while (command := self._asked.gets()) is not False:
             name = command[0].upper()
             self._blind = self._blind or name == b"SUBSCRIBE"
-            operation = self._hashes.get(command[1], "") if name == b"EVALSHA" else ""
+            operation = self._hashes.get(_digest(name, command), "")
             self._pending.append((operation, command[4:] if operation else []))
 
     def said(self, octets: bytes) -> None:
@@ -119,8 +114,16 @@ class Connection:
         self._said.feed(octets)
         while (reply := self._said.gets()) is not False:
             operation, args = self._pending.popleft()
-            if operation and isinstance(reply, list):
-                self._ledger.note(self._process, operation, args, reply)
+            if operation and isinstance(reply, list):  # else an error: it was not done
+                _digest_of_it, answer = reply
+                self._ledger.note(self._process, operation, args, answer)
+
+
+def _digest(name: bytes, command: list[bytes]) -> bytes:
+    """How EVALSHA names the script of a command; nothing if it is another command."""
+    if name == b"EVAL":
+        return hashlib.sha1(command[1]).hexdigest().encode()
+    return command[1] if name == b"EVALSHA" else b""
 
 
 class Witness:

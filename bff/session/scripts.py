@@ -42,7 +42,8 @@ class _Way:
     asking: bool = False  # of a node that a slot is moving to
 
 
-def _source(operation: str) -> bytes:
+def source(operation: str) -> bytes:
+    """The whole of a script, as it is sent."""
     folder = resources.files("bff.session")
     names = ("prelude", operation, "proof")
     prelude, body, proof = ((folder / f"{name}.lua").read_text() for name in names)
@@ -66,10 +67,10 @@ class Scripts:
         self._clock = clock
         self._replicas = replicas
         self._wait_ms = max(1, round(wait * 1000))
-        self._sources = {name: _source(name) for name in OPERATIONS}
+        self._sources = {name: source(name) for name in OPERATIONS}
         self._sha = {
-            name: hashlib.sha1(source, usedforsecurity=False).hexdigest()
-            for name, source in self._sources.items()
+            name: hashlib.sha1(text, usedforsecurity=False).hexdigest()
+            for name, text in self._sources.items()
         }
 
     async def call(self, operation: str, name: str, args: tuple[Part, ...]) -> Answered:
