@@ -1,24 +1,30 @@
 # syntax=docker/dockerfile:1
-# Two stages: a wheel is built and installed into a virtual environment; only that goes on.
+# Two stages: a wheel is built and installed into a virtual environment; only that goes on. All that
+# is taken from elsewhere is pinned by its hash: requirements.lock, and requirements-build.lock for
+# what builds the wheel (`make lock` writes both).
 #
 #   docker build -t bff .
 #   docker run --read-only -p 8000:8000 -v ./bff.toml:/etc/bff/bff.toml:ro -v ./spa:/srv/spa:ro \
 #     -e BFF_KEY -e BFF_CLIENT_SECRET -e BFF_STORE bff
 #
-# The operations address is 127.0.0.1:9090 unless the file says otherwise: the health check reaches
-# it there; for probes from outside set listen = "0.0.0.0:9090" in [operate]. Another port there
-# wants BFF_LIVE=http://127.0.0.1:PORT/live.
+# Compose and Kubernetes: docs/deploy.md. The operations address is 127.0.0.1:9090 unless the file
+# says otherwise: the health check reaches it there; for probes from outside set
+# listen = "0.0.0.0:9090" in [operate]. Another port there wants BFF_LIVE=http://127.0.0.1:PORT/live.
 
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/bff \
+ && /opt/bff/bin/pip install --require-hashes --only-binary :all: \
+    --requirement requirements.lock --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bff ./bff
 # A wheel, not the folder: what is installed is what would be published.
-RUN python -m pip wheel --no-deps --wheel-dir /wheels . \
- && python -m venv /opt/bff \
- && /opt/bff/bin/pip install /wheels/*.whl \
- && /opt/bff/bin/pip uninstall --yes pip
+RUN /opt/bff/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/wheels . \
+ && /opt/bff/bin/pip install --no-deps --no-index /opt/wheels/*.whl \
+ && /opt/bff/bin/pip check \
+ && /opt/bff/bin/pip uninstall --yes setuptools pip
 
 FROM python:3.12-slim
 # pip has compiled the package and nothing is written: the root file system may be read-only.

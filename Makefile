@@ -4,10 +4,15 @@
 #   make test               everything that CI runs
 #   make check              only the gates that take seconds
 #   make oldest             the door on the oldest uvicorn that pyproject.toml allows
-#   make soak               the same, thousands of times over: minutes
+#   make soak [MINUTES=30]  200 people over two workers, for half an hour: figures and a plot; then
+#                           tests, thousands of times over: some ten minutes more
 #   make conformance        which rows of the checklist the last `make test` has proven
+#   make dist               wheel and sdist in dist/, built and checked
+#   make lock [UPGRADE=1]   requirements.lock anew: what the container runs on, with hashes
 #   make schema             config/bff.schema.json anew, from the models
-#   make bench              figures, no verdict: the relay; `make sessions`: sessions in Redis;
+#   make reference          the tables of docs/reference anew, from the code
+#   make bench              figures, no verdict: the relay; `make streams`: what connections, streams
+#                           and long bodies cost in memory; `make sessions`: sessions in Redis;
 #                           `make chaos [MINUTES=2]`: who is signed out when everything fails
 #   make clean              as after the clone
 
@@ -19,9 +24,11 @@ NPM := npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scr
 NODE_MODULES := tests/interop/node_modules/.installed tests/spa/node_modules/.installed
 
 # What the tests need beside Python: a command, and Debian's package that brings it.
-TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm
+TOOLS := redis-server:redis-server chromium:chromium node:nodejs npm:npm nginx:nginx-light \
+  firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver xvfb-run:xvfb xauth:xauth \
+  promtool:prometheus systemd-analyze:systemd
 
-.PHONY: demo test check oldest soak conformance schema bench sessions chaos clean tools npm
+.PHONY: demo test check oldest soak conformance dist lock schema reference bench streams sessions chaos clean tools npm
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 
@@ -31,7 +38,7 @@ demo: $(VENV)/.demo
 # The gates come first, also under -j: they take seconds, and two jobs would mix their output.
 test: check tools $(NODE_MODULES)
 	rm -f .coverage .coverage.*
-	$(RUN) -m coverage run -m pytest
+	$(RUN) -m tests
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
@@ -45,21 +52,47 @@ oldest: tools
 	$(PYTHON) -m venv build/oldest
 	build/oldest/bin/python -m pip -q install --editable '.[test]' 'uvicorn==0.32.0'
 	build/oldest/bin/python -m pytest -q tests/wire/test_door.py tests/wire/test_lane.py \
+	  tests/wire/test_smuggling.py tests/wire/test_lying_upstream.py \
 	  tests/wire/test_relay_answer.py tests/wire/test_static.py tests/wire/test_serve.py
 
 soak: tools $(VENV)/.test
+	$(RUN) benchmarks/soak.py --minutes $(or $(MINUTES),30) --plot docs/soak.svg
 	$(RUN) -m pytest -m soak tests/soak
-	BFF_SOAK=1 $(RUN) -m pytest tests/model
+	BFF_SOAK=1 $(RUN) -m pytest tests/model tests/wire/test_readings.py
 
 conformance: $(VENV)/.test
 	$(RUN) -m tests.conformance
+
+dist: $(VENV)/.test
+	rm -rf dist build/lib build/bdist.*
+	$(RUN) -m build --no-isolation
+	$(RUN) -m twine check --strict dist/*
+
+# uv resolves for every platform and Python at once; pip would do so for this machine's alone. No
+# address of a registry goes into the files: who installs says where from.
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate \
+  --no-emit-index-url --python-version 3.11 $(if $(UPGRADE),--upgrade)
+
+lock: | $(VENV)/bin/python
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip --disable-pip-version-check --quiet install uv
+	$(RUN) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  > build/uv/requires.in
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) build/uv/requires.in --output-file requirements-build.lock
 
 schema: $(VENV)/.demo
 	$(RUN) -m bff.config.schema > config/bff.schema.json.new
 	mv config/bff.schema.json.new config/bff.schema.json
 
+reference: $(VENV)/.demo
+	$(RUN) -m bff.reference docs/reference/*.md
+
 bench: $(VENV)/.test
 	$(RUN) benchmarks/relay.py
+
+streams: $(VENV)/.test
+	$(RUN) benchmarks/streams.py
 
 sessions: $(VENV)/.test
 	$(RUN) benchmarks/sessions.py
@@ -73,7 +106,7 @@ npm: $(NODE_MODULES)
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* screenshots
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	rm -rf tests/interop/node_modules tests/spa/node_modules
+	rm -rf tests/interop/node_modules tests/spa/node_modules example-spa/types
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what the commands stand on; each stamp says that it is there and newer than what it is made of
@@ -93,7 +126,7 @@ $(VENV)/.test: $(VENV)/.demo
 	@touch $@
 
 tools:
-	@missing=; \
+	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for tool in $(TOOLS); do \
 	  command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; \
 	done; \

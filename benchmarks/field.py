@@ -1,22 +1,17 @@
-"""The field of a chaos run: Redis that keeps a log on disk, the simulator, `bff serve` processes.
-
-All are real processes. Redis can lose the last moment of its log, as a power cut makes it lose
-what was written and not yet synced: killing the process alone loses nothing, the kernel has it.
-"""
+"""The field of a run: the simulator and `bff serve`, all of them real processes."""
 
 import asyncio
 import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import SECRET, family, free_port, wait_for
+from benchmarks.peers import SECRET, family, free_port
 from bff.keys import new_key
 
 ORIGIN = "http://localhost:8480"  # as Host says; each process listens on a port of its own
@@ -29,9 +24,9 @@ client_id = "spa"
 client_secret = {{ env = "BFF_BENCH_SECRET" }}
 scopes = ["openid", "profile", "email", "offline_access"]
 connections = 1000
-total_timeout = "2s"
+total_timeout = "{total_timeout}"
 [session]
-store = "redis://127.0.0.1:{redis}/0"
+store = "{store}"
 [keys]
 current = {{ env = "BFF_BENCH_KEY" }}
 [[routes]]
@@ -41,52 +36,8 @@ strip = true
 [operate]
 listen = "127.0.0.1:{operate}"
 drain_delay = "0s"
+{more}
 """
-
-
-class Redis:
-    """One Redis with an append-only file. `sync`: always or everysec."""
-
-    def __init__(self, folder: Path, sync: str) -> None:
-        self.port = free_port()
-        self._folder = folder
-        self._sync = sync
-        self._process: subprocess.Popen[bytes] | None = None
-        self._sizes: deque[tuple[float, int]] = deque(maxlen=600)
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(self._folder), "--save", "", "--appendonly", "yes"]
-        command += ["--appendfsync", self._sync, "--auto-aof-rewrite-percentage", "0"]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_for(self.port)
-
-    def stop(self, *, kill: bool = False, lose: float = 0.0) -> None:
-        """End it; `lose`: seconds at the end of its log that never reached the disk."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        self._process.wait()
-        self._process = None
-        if lose and self._sizes:
-            now = self._sizes[-1][0]
-            kept = [size for at, size in self._sizes if at <= now - lose]
-            if kept:
-                os.truncate(self._log(), kept[-1])
-            self._sizes.clear()
-
-    async def watch(self) -> None:
-        """For ever: how long the log was, and when."""
-        loop = asyncio.get_running_loop()
-        while True:
-            with contextlib.suppress(OSError, ValueError):
-                self._sizes.append((loop.time(), self._log().stat().st_size))
-            await asyncio.sleep(0.05)
-
-    def _log(self) -> Path:
-        return max(self._folder.glob("appendonlydir/*.incr.aof"))
 
 
 class Simulator:
@@ -115,17 +66,32 @@ class Simulator:
 
 
 class Bff:
-    """One `bff serve`, that can be killed with its worker and started again on its port."""
+    """One `bff serve`, that can be killed with its workers and started again on its port.
 
-    def __init__(self, name: str, folder: Path, redis_port: int, simulator: Simulator) -> None:
+    `more`: further lines of its file, from `[operate]` on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        store: str,
+        simulator: Simulator,
+        *,
+        workers: int = 1,
+        more: str = "",
+        total_timeout: str = "2s",
+    ) -> None:
         self.name = name
         self.port = free_port()
         self.told: Counter[str] = Counter()
+        self.operations = free_port()
+        self._workers = workers
         self._file = folder / f"{name}.toml"
         self._file.write_text(
             CONFIG.format(
-                origin=ORIGIN, issuer=simulator.issuer, redis=redis_port, api=simulator.api,
-                operate=free_port(),
+                origin=ORIGIN, issuer=simulator.issuer, store=store, api=simulator.api,
+                operate=self.operations, more=more, total_timeout=total_timeout,
             )
         )  # fmt: skip
         self._process: Process | None = None
@@ -134,12 +100,17 @@ class Bff:
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bff", "serve", "--config", str(self._file)),
-            *("--port", str(self.port)),
+            *("--port", str(self.port), "--workers", str(self._workers)),
             env={**os.environ, "BFF_BENCH_SECRET": SECRET, "BFF_BENCH_KEY": KEY},
             stdin=DEVNULL,
             stdout=PIPE,
         )
         self._reading = asyncio.create_task(self._read(self._process))
+
+    @property
+    def family(self) -> list[int]:
+        """The supervisor's process and its workers'."""
+        return [] if self._process is None else family(self._process.pid)
 
     async def kill(self) -> None:
         """-9, the supervisor first: it would start another worker."""

@@ -157,6 +157,47 @@ def _walk(folder: Path, cookies: list[str]) -> Path:
     return path
 
 
+def workers(rounds: int, seconds: int) -> None:
+    """One worker and two, free to use both cores, which the load, the API and Redis use as well."""
+    ports = {1: peers.free_port(), 2: peers.free_port()}
+    client = Client(
+        client_id="bff",
+        client_secret=peers.SECRET,
+        redirect_uris=tuple(f"http://localhost:{port}/bff/callback" for port in ports.values()),
+    )
+    plan = Plan(clients=(client,), switches=Switches(access_token_seconds=86_400))
+    load = Load("32 connections, 1 KB", "/api/1k", 32)
+    with contextlib.ExitStack() as stack:
+        simulator = stack.enter_context(running(plan))
+        found = {}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bff-bench-")))
+        api_port = stack.enter_context(peers.api(folder))
+        redis_port = stack.enter_context(peers.redis(folder))
+        for count, port in ports.items():
+            place = folder / str(count)
+            place.mkdir()
+            pid = stack.enter_context(
+                peers.bff(
+                    place,
+                    port=port,
+                    issuer=simulator.issuer,
+                    api_port=api_port,
+                    redis_port=redis_port,
+                    workers=count,
+                    cores="0,1",
+                )
+            )
+            cookie = signed_in(port, "/bff/login", csrf=True)
+            found[count] = Peer(f"{count} worker(s)", port, pid, (f"Cookie: {cookie}",))
+        runs = [
+            (measure(found[1], load, seconds).rate, measure(found[2], load, seconds).rate)
+            for _ in range(rounds)
+        ]
+    one, two = (statistics.median(rates) for rates in zip(*runs, strict=True))
+    ratio = statistics.median(two / one for one, two in runs)
+    print(f"{load.name}: one worker {one:,.0f}/s, two {two:,.0f}/s, ratio {ratio:.2f}")
+
+
 def table(
     results: dict[tuple[str, str], list[Figures]], names: list[str], loads: list[str]
 ) -> None:
@@ -193,8 +234,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--sessions", type=int, default=200)
-    parser.add_argument("--only", default="", help="loads whose name contains this")
+    parser.add_argument("--workers", action="store_true", help="two workers against one instead")
     asked = parser.parse_args()
+    if asked.workers:
+        workers(asked.rounds, asked.seconds)
+        return
     results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     with (
         tempfile.TemporaryDirectory(prefix="bff-bench-") as name,

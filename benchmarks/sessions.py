@@ -28,12 +28,12 @@ from benchmarks import peers
 from bff.clock import StoreClock
 from bff.config.store_url import parse_store_url
 from bff.keys import Keyring, new_key, parse_key
+from bff.session.index import IndexEntry
 from bff.session.proof import asked
 from bff.session.record import Deadlines, Identity, Session, Tokens
 from bff.session.redis import RedisStore
 from bff.session.scripts import source
 from bff.session.seal import Sealer, store_key
-from bff.session.sessions import IndexEntry
 
 ORIGIN = "https://app.example.com"
 PREFIX = "bff"

@@ -1,8 +1,9 @@
 """A witness between a process and Redis: what was asked of a session's record, and what was said.
 
-It carries octets both ways and changes none. Replies come in the order of the questions, so each
-script's answer is noted with its question: what Redis acknowledged is in the ledger, whatever
-Redis itself has forgotten. Values are never noted, versions and owners only as they are compared.
+It carries octets both ways and changes none, but for the ports that a sentinel names. Replies
+come in the order of the questions, so each script's answer is noted with its question: what Redis
+acknowledged is in the ledger, whatever Redis itself has forgotten. Values are never noted,
+versions and owners only as they are compared.
 """
 
 import asyncio
@@ -10,9 +11,10 @@ import contextlib
 import hashlib
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
 
 import hiredis
 
@@ -38,6 +40,8 @@ class Seen:
     outcome: str
     owner: str = ""
     version: str = ""  # over which it was asked, or which it wrote
+    server: int = 0  # the port of the Redis that answered
+    acknowledged: bool = False  # by as many replicas as were waited for
 
 
 @dataclass
@@ -46,8 +50,11 @@ class Ledger:
 
     seen: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))
 
-    def note(self, process: str, operation: str, args: list[bytes], reply: list[Any]) -> None:
-        """`args` as the script gets them: channel, tag, and its own."""
+    def note(
+        self, process: str, server: int, operation: str, args: list[bytes], reply: list[Any]
+    ) -> Callable[[], None]:
+        """`args` as the script gets them: channel, tag, and its own. Call what is returned when
+        the replicas have it."""
         tag, rest = args[1].decode(), [each.decode("ascii", "replace") for each in args[2:5]]
         said = reply[1].decode() if isinstance(reply[1], bytes) else str(reply[1])
         at_version, at_owner = _PLACES[operation]
@@ -57,28 +64,54 @@ class Ledger:
             said = f"{rest[1]}" if said == "1" else "not the owner"
         if operation == "end":
             said = rest[1] if said == "1" else "not ended"
-        self.seen[tag].append(Seen(time.monotonic(), process, operation, said, owner, version))
+        of_it = self.seen[tag]
+        place = len(of_it)
+        of_it.append(Seen(time.monotonic(), process, operation, said, owner, version, server))
+
+        def acknowledge() -> None:
+            of_it[place] = replace(of_it[place], acknowledged=True)
+
+        return acknowledge
 
     def names(self, key: str) -> set[str]:
         """Every version and owner that was acknowledged at some time, and none."""
         return {"", *(name for each in self.seen[key] for name in (each.version, each.owner))}
 
-    def expected(self, key: str) -> tuple[str, str]:
-        """The version and the lease's owner that the acknowledged answers left in a record."""
-        version = owner = ""
-        for each in self.seen[key]:
-            match each.operation, each.outcome:
-                case "create", "1":
-                    version = each.version
-                case "replace", "1":
-                    version, owner = each.version, ""
-                case "lease", "granted" | "granted_after_lapse":
-                    owner = each.owner
-                case "release", how if how != "not the owner":
-                    owner = ""
-                case "end", how if how != "not ended":
-                    version = owner = "over"
-        return version, owner
+    def possible(self, key: str, server: int, at: float) -> set[tuple[str, str]]:
+        """How a record may be found, by version and owner of the lease, if nothing was lost.
+
+        As the last answer left it that `server` gave until `at` and replicas acknowledged, or as
+        any later one did: whoever was not told that a write counts does not count on it.
+        """
+        seen = self.seen[key]
+        sure = [
+            place for place, each in enumerate(seen)
+            if each.acknowledged and each.server == server and each.at <= at
+        ]  # fmt: skip
+        state, found = ("", ""), {("", "")}
+        for place, each in enumerate(seen):
+            state = _after(state, each)
+            if sure and place == sure[-1]:
+                found.clear()
+            found.add(state)
+        return found
+
+
+def _after(state: tuple[str, str], seen: Seen) -> tuple[str, str]:
+    version, owner = state
+    match seen.operation, seen.outcome:
+        case "create", "1":
+            version = seen.version
+        case "replace", "1":
+            # Answers on two connections may be read in another order than they were given.
+            version, owner = seen.version, "" if owner == seen.owner else owner
+        case "lease", "granted" | "granted_after_lapse":
+            owner = seen.owner
+        case "release", how if how != "not the owner" and owner == seen.owner:
+            owner = ""
+        case "end", how if how != "not ended":
+            version = owner = "over"
+    return version, owner
 
 
 def _hashes() -> dict[bytes, str]:
@@ -87,36 +120,70 @@ def _hashes() -> dict[bytes, str]:
 
 
 class Connection:
-    """One connection of a process, read along."""
+    """One connection of a process to a Redis, read along."""
 
-    def __init__(self, process: str, ledger: Ledger, hashes: dict[bytes, str]) -> None:
+    def __init__(self, process: str, server: int, ledger: Ledger, hashes: dict[bytes, str]) -> None:
         self._process = process
+        self._server = server
         self._ledger = ledger
         self._hashes = hashes
         self._asked: Any = hiredis.Reader()
         self._said: Any = hiredis.Reader()
         self._pending: deque[tuple[str, list[bytes]]] = deque()
+        self._acknowledge: Callable[[], None] | None = None
         self._blind = False  # a subscription: what comes are no replies
 
-    def asked(self, octets: bytes) -> None:
+    def asked(self, octets: bytes) -> bytes:
         if self._blind:
-            return
+            return octets
         self._asked.feed(octets)
         while (command := self._asked.gets()) is not False:
             name = command[0].upper()
             self._blind = self._blind or name == b"SUBSCRIBE"
+            if name == b"WAIT":
+                self._pending.append(("WAIT", command[1:2]))
+                continue
             operation = self._hashes.get(_digest(name, command), "")
             self._pending.append((operation, command[4:] if operation else []))
+        return octets
 
-    def said(self, octets: bytes) -> None:
+    def said(self, octets: bytes) -> bytes:
         if self._blind:
-            return
+            return octets
         self._said.feed(octets)
         while (reply := self._said.gets()) is not False:
-            operation, args = self._pending.popleft()
-            if operation and isinstance(reply, list):  # else an error: it was not done
-                _digest_of_it, answer = reply
-                self._ledger.note(self._process, operation, args, answer)
+            self._take(*self._pending.popleft(), reply)
+        return octets
+
+    def _take(self, operation: str, args: list[bytes], reply: Any) -> None:
+        if operation == "WAIT":  # it is about the script before it
+            if self._acknowledge is not None and isinstance(reply, int) and reply >= int(args[0]):
+                self._acknowledge()
+            return
+        self._acknowledge = None
+        if operation and isinstance(reply, list):  # else an error: it was not done
+            self._acknowledge = self._ledger.note(
+                self._process, self._server, operation, args, reply[1]
+            )
+
+
+class Signpost:
+    """One connection to a sentinel: the servers that it names are called by their witnesses."""
+
+    def __init__(self, shown: Mapping[int, int]) -> None:
+        self._shown = {_bulk(real): _bulk(witness) for real, witness in shown.items()}
+
+    def asked(self, octets: bytes) -> bytes:
+        return octets
+
+    def said(self, octets: bytes) -> bytes:
+        for real, witness in self._shown.items():
+            octets = octets.replace(real, witness)
+        return octets
+
+
+def _bulk(port: int) -> bytes:
+    return b"$%d\r\n%d\r\n" % (len(str(port)), port)
 
 
 def _digest(name: bytes, command: list[bytes]) -> bytes:
@@ -126,14 +193,20 @@ def _digest(name: bytes, command: list[bytes]) -> bytes:
     return command[1] if name == b"EVALSHA" else b""
 
 
-class Witness:
-    """Listens for one process in Redis' place."""
+class Along(Protocol):
+    """Reads what passes, and says what is to be passed on."""
 
-    def __init__(self, process: str, redis_port: int, ledger: Ledger) -> None:
-        self._process = process
-        self._redis_port = redis_port
-        self._ledger = ledger
-        self._hashes = _hashes()
+    def asked(self, octets: bytes) -> bytes: ...
+    def said(self, octets: bytes) -> bytes: ...
+
+
+class Between:
+    """Listens for one process in the place of a server; `along`: one for each connection."""
+
+    def __init__(self, port: int, along: Callable[[], Along]) -> None:
+        self._there = port
+        self._along = along
+        self.shut = False  # nobody gets through: what Redis remembers is being looked at
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.port = 0
@@ -155,8 +228,10 @@ class Witness:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         with _closing(writer), contextlib.suppress(OSError, asyncio.CancelledError):
-            there, to_there = await asyncio.open_connection("127.0.0.1", self._redis_port)
-            along = Connection(self._process, self._ledger, self._hashes)
+            if self.shut:
+                return
+            there, to_there = await asyncio.open_connection("127.0.0.1", self._there)
+            along = self._along()
             with _closing(to_there):
                 up = asyncio.ensure_future(_carry(reader, to_there, along.asked))
                 down = asyncio.ensure_future(_carry(there, writer, along.said))
@@ -170,6 +245,39 @@ class Witness:
                     await asyncio.gather(up, down, return_exceptions=True)
 
 
+class Witness:
+    """Stands for one process in the place of a sentinel and of all its servers."""
+
+    def __init__(self, process: str, sentinel: int, servers: Sequence[int], ledger: Ledger) -> None:
+        hashes = _hashes()
+        self._servers = {
+            port: Between(port, partial(Connection, process, port, ledger, hashes))
+            for port in servers
+        }
+        self._sentinel = Between(sentinel, self._signpost)
+
+    def _signpost(self) -> Signpost:
+        return Signpost({real: witness.port for real, witness in self._servers.items()})
+
+    @property
+    def port(self) -> int:
+        """Where the process finds its sentinel."""
+        return self._sentinel.port
+
+    def shut(self, yes: bool) -> None:
+        """Let nobody through who comes from now on, or all again."""
+        for each in self._servers.values():
+            each.shut = yes
+
+    async def start(self) -> None:
+        for each in (*self._servers.values(), self._sentinel):
+            await each.start()
+
+    async def stop(self) -> None:
+        for each in (self._sentinel, *self._servers.values()):
+            await each.stop()
+
+
 @contextlib.contextmanager
 def _closing(writer: asyncio.StreamWriter) -> Iterator[None]:
     try:
@@ -178,9 +286,11 @@ def _closing(writer: asyncio.StreamWriter) -> Iterator[None]:
         writer.close()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Any) -> None:
+async def _carry(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], bytes]
+) -> None:
     while octets := await reader.read(65536):
-        note(octets)
+        passed = note(octets)
         with contextlib.suppress(OSError):  # the other side died: what is still said is noted
-            writer.write(octets)
+            writer.write(passed)
             await writer.drain()

@@ -14,8 +14,11 @@ from typing import Final, Literal
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing_extensions import override
 
-Purpose = Literal["cookie", "login", "loop", "record", "index", "ticket", "revocation", "log"]
+Purpose = Literal[
+    "cookie", "login", "loop", "record", "client", "index", "ticket", "revocation", "log"
+]  # fmt: skip
 
 _PREFIX: Final = "bff1_"
 KEY_ID: Final = re.compile(r"[0-9a-f]{8}")
@@ -36,6 +39,11 @@ class Keyring:
     current: Key
     accepted: tuple[Key, ...] = ()
     retired: frozenset[str] = frozenset()
+
+    @override
+    def __hash__(self) -> int:
+        """Of one key id: rings are asked for on every request, and there are few of them."""
+        return hash(self.current.kid)
 
     def find(self, kid: str) -> Key | None:
         """The key of that id that may open, or None."""

@@ -4,14 +4,13 @@ Every room may refuse; only this one knows what a refusal looks like on the wire
 the door before there is an application, by the application, and by the relay (RFC 9457).
 """
 
-import base64
-import hashlib
-import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from bff.page import PAGE_HEADERS, page
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -88,7 +87,11 @@ PROBLEMS: Final[Mapping[Reason, Problem]] = {
     Reason.NOT_SAME_ORIGIN: Problem(403, "Nothing proves that our own page is asking"),
     Reason.FORBIDDEN: Problem(403, "This is not allowed"),
     Reason.INSUFFICIENT_SCOPE: Problem(403, "More rights are needed"),
-    Reason.STEP_UP_REQUIRED: Problem(403, "A fresh or stronger sign-in is needed"),
+    Reason.STEP_UP_REQUIRED: Problem(
+        403,
+        "A fresh or stronger sign-in is needed",
+        "The provider did not confirm one. You are signed in, or not, as you were before.",
+    ),
     Reason.AMBIGUOUS_PATH: Problem(400, "The path could be read in two ways"),
     Reason.BAD_RETURN_TO: Problem(400, "The way back is not a path of this application"),
     Reason.BAD_REQUEST: Problem(400, "The request is malformed"),
@@ -163,27 +166,6 @@ class Answer:
     body: bytes
 
 
-_STYLE = (
-    ":root{color-scheme:light dark}"
-    "body{font:1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:18vh auto 0;padding:0 1.5rem}"
-    "h1{font-size:1.35rem;font-weight:600;margin:0 0 .5rem}"
-    "p{margin:.5rem 0}small{opacity:.65}a{color:inherit}"
-)
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-PAGE_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"referrer-policy", b"no-referrer"),
-    (
-        b"content-security-policy",
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; object-src 'none'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'".encode(),
-    ),
-    (b"cross-origin-opener-policy", b"same-origin"),
-)
-
-
 def security_headers(*, secure: bool) -> Headers:
     """What every answer of ours carries; `secure`: the public origin is https (RFC 6797)."""
     fields = [
@@ -193,33 +175,6 @@ def security_headers(*, secure: bool) -> Headers:
     if secure:
         fields.append((b"strict-transport-security", b"max-age=31536000"))
     return fields
-
-
-def page(
-    title: str,
-    sentences: tuple[str, ...],
-    *,
-    link: tuple[str, str] | None = None,
-    go_to: str | None = None,
-) -> bytes:
-    """A small page without script or foreign resource; `link` is (URL, text).
-
-    `go_to` makes it navigate itself at once: a navigation that starts on our own origin carries
-    the Strict cookie, which a redirect from the provider's would not.
-    """
-    refresh = (
-        f'<meta http-equiv="refresh" content="0;url={html.escape(go_to)}">'
-        if go_to is not None
-        else ""
-    )
-    paragraphs = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
-    anchor = f'<p><a href="{html.escape(link[0])}">{html.escape(link[1])}</a></p>' if link else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"{refresh}<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{html.escape(title)}</h1>{paragraphs}{anchor}</main></body></html>"
-    ).encode()
 
 
 def login_url_after(reason: Reason, login_url: str) -> str:
@@ -242,17 +197,20 @@ def refusal(
     login_url: str | None = None,
     detail: str | None = None,
     link: tuple[str, str] = ("/", "To the application"),
+    goes_on: bool = False,
 ) -> Answer:
     """The answer that says `refused`: a page for a navigation, else problem+json (RFC 9457 §3).
 
-    `detail` is a sentence of ours or escaped text of the provider, shown on pages only.
+    `detail` is a sentence of ours or escaped text of the provider, shown on pages only; `goes_on`:
+    the page follows its link by itself.
     """
     problem = PROBLEMS[refused.reason]
     headers = [*security_headers(secure=secure), *_facts(refused, problem.status)]
     if as_page:
         about = (*([detail] if detail else ()), problem.sentence)
         reference = f"Reason: {refused.reason} · Request: {request_id}"
-        body = page(problem.title, (*about, reference), link=link)
+        go_to = link[0] if goes_on else None
+        body = page(problem.title, (*about, reference), link=link, go_to=go_to)
         headers += PAGE_HEADERS
     else:
         body = _problem_json(refused, problem, request_id, login_url)
@@ -268,7 +226,7 @@ def refusal(
     return Answer(status=problem.status, headers=headers, body=body)
 
 
-# Beside every 401.
+# Beside every 401, and every refusal that knows what a login should ask for.
 _LOGIN_HELPS: Final = frozenset({Reason.KEY_UNKNOWN, Reason.STEP_UP_REQUIRED})
 
 
@@ -287,7 +245,8 @@ def _problem_json(
         document["phase"] = refused.phase
     if refused.scope is not None:
         document["scope"] = refused.scope
-    if login_url is not None and (problem.status == 401 or refused.reason in _LOGIN_HELPS):
+    helps = problem.status == 401 or refused.reason in _LOGIN_HELPS or refused.login_query != ""
+    if login_url is not None and helps:
         query = f"?{refused.login_query}" if refused.login_query else ""
         document["login_url"] = login_url_after(refused.reason, login_url) + query
     return json.dumps(document, separators=(",", ":")).encode()

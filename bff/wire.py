@@ -54,6 +54,10 @@ class Wire(Protocol):
         """An answer cannot be finished: it must not look complete."""
         ...
 
+    def hand_over(self, answering: "Answering") -> None:
+        """The connection speaks another protocol from here on, and this is who speaks it."""
+        ...
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run what takes its time; a shutdown waits for it."""
         ...
@@ -63,13 +67,18 @@ class Wire(Protocol):
         ...
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One request's turn on a connection: how its answer may go out."""
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's turn on a connection: how its answer may go out.
+
+    The collector must see it: whoever answers holds it, it holds the connection, and that whoever
+    answers. Without `gc` such a ring is never found.
+    """
 
     wire: Wire
     version: str  # of HTTP, as the browser speaks it
     keep_alive: bool
     expects_continue: bool
+    upgrade: bool = False  # to a WebSocket
 
 
 class Answering(Protocol):
@@ -113,6 +122,10 @@ class Answering(Protocol):
 
     def gone(self) -> None:
         """Nobody waits for an answer any more: stop, and write nothing."""
+        ...
+
+    def drain(self) -> None:
+        """The process is about to stop: what has no end of its own ends now."""
         ...
 
 

@@ -1,58 +1,35 @@
 /**
  * What a page needs of the BFF that serves it: who is signed in, the way in, the way out, and
- * calls to the API. Copy this file; it needs no other.
+ * calls to the API. Copy this file and the folder of its name; they need nothing else.
  *
  * There is no token code because no token ever reaches the page. The browser keeps one HttpOnly
  * cookie and sends it by itself; the BFF adds the access token on the way to the API and renews
- * it there. All that is left to do here is to prove that our own page is asking (`X-CSRF`), and
- * to read refusals. Both are done in one place, `ask`.
+ * it there. What is left: proving that our own page is asking, reading refusals, and letting all
+ * tabs of a browser know the same thing at the same time.
  */
 
-/** All that the BFF can refuse with: a closed set, so that a page can have a sentence for each. */
-const REASONS = /** @type {const} */ ([
-  'no_session', 'session_expired', 'session_ended', 'refresh_rejected', 'refresh_interrupted',
-  'cross_site', 'not_same_origin', 'forbidden', 'insufficient_scope', 'step_up_required',
-  'ambiguous_path', 'bad_return_to', 'bad_request', 'transaction_missing', 'transaction_expired',
-  'state_mismatch', 'issuer_mismatch', 'provider_error', 'code_rejected', 'id_token_invalid',
-  'login_loop', 'no_route', 'method_not_allowed', 'request_timeout', 'body_too_large',
-  'target_too_long', 'expectation_failed', 'unknown_origin', 'websocket_version',
-  'headers_too_large', 'internal_error', 'not_implemented', 'upstream_unreachable',
-  'upstream_protocol', 'upstream_loop', 'store_unavailable', 'provider_unavailable',
-  'key_unknown', 'overloaded', 'draining', 'upstream_timeout',
-]);
+import { claimed, ended, look, returned, session, start } from './bff-client/session.js';
+import { BffError, ours, read, send } from './bff-client/wire.js';
+
+export { countdown, secondsLeft } from './bff-client/countdown.js';
+export { onEnded, session } from './bff-client/session.js';
+export { refusal } from './bff-client/wire.js';
+export { BffError };
+
+/** @typedef {import('./bff-client/wire.js').Reason} Reason */
+/** @typedef {import('./bff-client/wire.js').SignedOutReason} SignedOutReason */
+/** @typedef {import('./bff-client/wire.js').Problem} Problem */
+/** @typedef {import('./bff-client/session.js').Session} Session */
+/** @typedef {import('./bff-client/session.js').SignedIn} SignedIn */
+/** @typedef {import('./bff-client/session.js').SignedOut} SignedOut */
+/** @typedef {import('./bff-client/session.js').Claims} Claims */
+/** @typedef {import('./bff-client/session.js').SecondsLeft} SecondsLeft */
 
 /**
- * `network` is ours: no answer came, or none that the BFF could have written.
- * @typedef {typeof REASONS[number] | 'network'} Reason
+ * `loginUrl`: as an error or the session named it, with what that sign-in needs already in it.
+ * @typedef {{ returnTo?: string, prompt?: string, acrValues?: string, maxAge?: number,
+ *   loginUrl?: string | null }} LoginOptions
  */
-
-/**
- * @typedef {'no_session' | 'session_expired' | 'session_ended' | 'refresh_rejected'
- *   | 'refresh_interrupted'} SignedOutReason
- */
-
-/**
- * The claims that the BFF's configuration lets the page see.
- * @typedef {{ name?: string, email?: string, picture?: string, [claim: string]: unknown }} Claims
- */
-
-/**
- * Seconds until the session ends for want of a sign of life, until it ends in any case, and
- * until the access token does. The last is null where the provider does not say.
- * @typedef {{ idle: number, lifetime: number, access_token: number | null }} SecondsLeft
- */
-
-/**
- * @typedef {{ authenticated: true, claims: Claims, seconds_left: SecondsLeft, login_url: string,
- *   logout_url: string }} SignedIn
- */
-
-/**
- * @typedef {{ authenticated: false, reason: SignedOutReason, login_url: string,
- *   logout_url: string }} SignedOut
- */
-
-/** @typedef {SignedIn | SignedOut} Session */
 
 /**
  * What `fetch` takes, and two things more. `json` becomes the body. `background` marks a call
@@ -61,168 +38,108 @@ const REASONS = /** @type {const} */ ([
  *   & { json?: unknown, background?: boolean }} ApiInit
  */
 
-/**
- * The body of a refusal, after RFC 9457.
- * @typedef {{ type?: string, title?: string, status?: number, reason?: string,
- *   request_id?: string, login_url?: string, phase?: string, [member: string]: unknown }} Problem
- */
-
-/** A call that was refused, by the BFF or by the API behind it, or that found nobody. */
-export class BffError extends Error {
-  /**
-   * @param {Reason | null} reason
-   * @param {Problem} problem
-   * @param {Response | null} response
-   * @param {ErrorOptions} [options]
-   */
-  constructor(reason, problem, response, options) {
-    const status = response?.status ?? 0;
-    super(problem.title ?? reason ?? `The API answered ${status}`, options);
-    this.name = 'BffError';
-    /** Why the BFF refused. Null: the API itself did, and `response` says how. */
-    this.reason = reason;
-    /** The HTTP status; 0 when there was no answer. */
-    this.status = status;
-    /** Names this refusal in the BFF's log. @type {string | null} */
-    this.request_id = problem.request_id ?? null;
-    /** Where signing in begins, if that would help. @type {string | null} */
-    this.login_url = (reason && problem.login_url) ?? null;
-    /** On a time-out: what was being waited for. @type {string | null} */
-    this.phase = problem.phase ?? null;
-    /** Seconds after which trying again makes sense. @type {number | null} */
-    this.retry_after = Number(response?.headers.get('Retry-After')) || null;
-    /** The answer; its body can still be read. */
-    this.response = response;
-    /**
-     * Is there no session any more? An API's own 401 is not that: it refused this call, not the
-     * person, and the BFF marks it with a challenge of that name.
-     */
-    this.signedOut = status === 401 && reason !== null
-      && !/^upstream\b/i.test(response?.headers.get('WWW-Authenticate') ?? '');
-  }
-}
+/** @type {Promise<unknown> | undefined} */
+let doubting;
 
 /**
- * Who is signed in, and for how long. Asking does not keep anybody signed in; `stay` does, so
- * set it when the person has said that they are there. Rejects with a BffError when the BFF
- * cannot say, which is not the same as "nobody".
- *
- * @param {{ stay?: boolean, signal?: AbortSignal }} [options]
- * @returns {Promise<Session>}
- */
-export async function session({ stay = false, signal } = {}) {
-  return read(await ask('/bff/session', {
-    method: stay ? 'POST' : 'GET', cache: 'no-store', signal: signal ?? null,
-  }));
-}
-
-/**
- * Leaves the page to sign in; afterwards the browser is back at `return_to`, by default here.
+ * Leaves the page to sign in; afterwards the browser is back at `returnTo`, by default here.
  * Call it from a click: a page that does so by itself can go round in circles.
  *
- * @param {{ return_to?: string, login_url?: string }} [options]
+ * @param {LoginOptions} [options]
  * @returns {void}
  */
-export function login({ return_to = here(), login_url = '/bff/login' } = {}) {
-  const url = ours(login_url);
-  url.search += `${url.search ? '&' : '?'}return_to=${encodeURIComponent(return_to)}`;
-  location.assign(url);
+export function login(options) {
+  location.assign(loginUrl(options, location.pathname + location.search + location.hash));
 }
 
 /**
- * Ends the session, then leaves the page to end the provider's too. Rejects with a BffError if
- * the session could not be ended: the person is then still signed in and should be told.
+ * The same in a window of its own, so that nothing in this page is lost. Resolves when somebody
+ * has signed in; if the window is closed before, it goes on waiting. The window comes back to a
+ * page of ours that says so to all tabs, since the provider's pages cut it off from this one.
+ * Call it from a click; rejects with `popup_blocked` if the browser opens none.
+ *
+ * @param {LoginOptions} [options]
+ * @returns {Promise<void>}
+ */
+export async function signIn(options) {
+  start();
+  const features = 'popup,width=480,height=720';
+  if (!open(loginUrl(options, '/signed-in.html'), 'bff-sign-in', features)) {
+    throw new BffError('popup_blocked');
+  }
+  await returned();
+}
+
+/**
+ * Ends the session, tells the other tabs, then leaves the page to end the provider's too. Rejects
+ * with a BffError if the session could not be ended (503): the person is then still signed in
+ * and should be told.
  *
  * @returns {Promise<void>}
  */
 export async function logout() {
-  /** @type {{ logout_url: string }} */
-  const { logout_url } = await read(await ask('/bff/logout', { method: 'POST' }));
+  const { logout_url } = await read('/bff/logout', { method: 'POST' });
+  ended('signed_out');
   location.assign(ours(logout_url));
 }
 
 /**
  * `fetch` for the API behind the BFF. Resolves with answers below 400 and rejects with a
- * BffError for all others; an abort by `signal` rejects as it does with fetch.
+ * BffError for all others; an abort by `signal` rejects as it does with fetch. A 401 of the BFF
+ * is looked into and then known to all who listen to `session`; nobody is ever sent elsewhere.
  *
  * @param {string} path on our own origin, such as `/api/tasks`
  * @param {ApiInit} [init]
  * @returns {Promise<Response>}
  */
-export async function api(path, { json, background = false, ...init } = {}) {
-  const headers = new Headers(init.headers);
+export async function api(path, init = {}) {
+  const { json, background, ...rest } = init;
+  const whose = claimed();
+  const headers = new Headers(rest.headers);
   if (background) headers.set('X-BFF-Background', '1');
-  if (json === undefined) return ask(path, { ...init, headers });
-  headers.set('Content-Type', 'application/json');
-  return ask(path, { ...init, headers, body: JSON.stringify(json) });
-}
-
-/**
- * The one way out of this page, and the one place where refusals are read.
- *
- * @param {string} path
- * @param {RequestInit} init
- * @returns {Promise<Response>}
- */
-async function ask(path, init) {
-  const url = ours(path);
-  const headers = new Headers(init.headers);
-  // Another site's page cannot set this header without asking us first, and we say no.
-  headers.set('X-CSRF', '1');
-  let response;
-  try {
-    // `same-origin` also for redirects: a call that is sent elsewhere fails, it is not followed.
-    response = await fetch(url, {
-      ...init, headers, mode: 'same-origin', credentials: 'same-origin',
-    });
-  } catch (cause) {
-    if (init.signal?.aborted) throw cause;
-    throw new BffError('network', {}, null, { cause });
+  if (json !== undefined) {
+    headers.set('Content-Type', 'application/json');
+    rest.body = JSON.stringify(json);
   }
-  if (response.status < 400) return response;
-  const problem = await problemOf(response);
-  const reason = REASONS.find((known) => known === problem.reason) ?? null;
-  throw new BffError(reason, problem, response);
-}
-
-/**
- * @param {Response} response
- * @returns {Promise<Problem>} empty where the answer holds none
- */
-async function problemOf(response) {
-  const type = response.headers.get('Content-Type') ?? '';
-  if (!/^application\/problem\+json\b/i.test(type)) return {};
-  return (await response.clone().json().catch(() => null)) ?? {};
-}
-
-/**
- * What the BFF's own endpoints say. A page of a hotel's network in place of it is no answer.
- *
- * @param {Response} response
- * @returns {Promise<any>}
- */
-async function read(response) {
   try {
-    return await response.json();
-  } catch (cause) {
-    throw new BffError('network', {}, response, { cause });
+    return await send(path, { ...rest, headers });
+  } catch (error) {
+    if (!(error instanceof BffError)) throw error;
+    if (error.signedOut) error.signedOut = await isTrue(error);
+    if (!(rest.body instanceof ReadableStream)) {
+      error.repeat = async () => {
+        if (whose && whose !== claimed()) throw new BffError('somebody_else');
+        return api(path, init);
+      };
+    }
+    throw error;
   }
 }
 
 /**
- * An address on our own origin. Some come out of answers, and neither another site nor
- * `javascript:` is a place to send the person or their cookie.
+ * A 401 may be late: asked before a new sign-in in another tab, answered after it.
  *
- * @param {string} path
+ * @param {BffError} error
+ */
+async function isTrue({ reason }) {
+  const known = /** @type {SignedOutReason} */ (reason);
+  doubting ??= look('GET', known).catch(() => {}).finally(() => { doubting = undefined; });
+  await doubting;
+  return session.get().authenticated !== true;
+}
+
+/**
+ * @param {LoginOptions | undefined} options
+ * @param {string} here
  * @returns {URL}
  */
-function ours(path) {
-  const url = new URL(path, location.origin);
-  if (url.origin !== location.origin) throw new TypeError(`not on this origin: ${path}`);
+function loginUrl({ returnTo = '', prompt, acrValues, maxAge, loginUrl: named } = {}, here) {
+  const now = session.get();
+  const known = now.authenticated === null ? '' : now.login_url;
+  const url = ours(named || known || '/bff/login');
+  const asked = { return_to: returnTo || here, prompt, acr_values: acrValues, max_age: maxAge };
+  for (const [name, value] of Object.entries(asked)) {
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  }
   return url;
-}
-
-/** @returns {string} */
-function here() {
-  return location.pathname + location.search + location.hash;
 }

@@ -7,11 +7,15 @@
 
 import { BffError } from './bff-client.js';
 
-/** @type {Readonly<Record<import('./bff-client.js').Reason, string>>} */
+/** @typedef {import('./bff-client.js').Reason} Reason */
+/** @typedef {import('./bff-client.js').SignedOutReason} SignedOutReason */
+
+/** @type {Readonly<Record<Reason | SignedOutReason, string>>} */
 const SENTENCES = {
   no_session: 'You are not signed in.',
   session_expired: 'Your session ran out. Please sign in again.',
-  session_ended: 'You were signed out in another tab or on another device.',
+  session_ended: 'You were signed out elsewhere.',
+  signed_out: 'You signed out in another tab.',
   refresh_rejected: 'The sign-in service has withdrawn your access. Please sign in again.',
   refresh_interrupted:
     'Renewing your access was cut short, so we ended the session to be safe. Please sign in again.',
@@ -59,14 +63,17 @@ const SENTENCES = {
   upstream_timeout: 'The service behind this page took too long. Please try again.',
 
   network: 'The server cannot be reached. Are you offline?',
+  popup_blocked: 'The browser opened no window to sign in. Please allow windows for this site.',
+  somebody_else: 'Somebody else has signed in, so nothing was sent for you.',
 };
 
 /**
- * @param {import('./bff-client.js').Reason} reason
+ * @param {string} reason also one that this page, older than the server, does not know
  * @returns {string}
  */
 export function sentenceFor(reason) {
-  return SENTENCES[reason];
+  const known = SENTENCES[/** @type {Reason} */ (reason)];
+  return known ?? 'The server said no, and this page does not know why.';
 }
 
 /**
@@ -77,7 +84,7 @@ export function sentenceFor(reason) {
  */
 export function sentence(error) {
   if (!(error instanceof BffError)) return 'Something went wrong in this page.';
-  if (error.reason) return SENTENCES[error.reason];
+  if (error.reason) return sentenceFor(error.reason);
   if (error.status >= 500) return `The API is in trouble and answered ${error.status}.`;
   return `The API refused this and answered ${error.status}.`;
 }

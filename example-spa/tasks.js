@@ -1,39 +1,40 @@
 /**
  * The task list: what the API has, and a form that adds to it.
  *
- * After each change the list is asked for again: the API knows how it looks, and the page need
- * not guess. Rows stay where they are while they stay the same, so the focus does too.
+ * A change shows at once, before the API has agreed; what it refuses is taken back. After each
+ * one the list is asked for again: the API knows how it looks. Rows stay where they are while they
+ * stay the same, so the focus does too.
  */
 
-import { api } from './bff-client.js';
+import { api, session } from './bff-client.js';
 import { part } from './part.js';
+import * as rows from './rows.js';
+import { say } from './voice.js';
 
-/** @typedef {{ id: string | number, title: string, done: boolean, created: unknown }} Task */
+/** @typedef {import('./rows.js').Task} Task */
+/** @typedef {(error: unknown, lead?: string, done?: (answer: Response) => void) => void} Failed */
 
 const form = part('add', HTMLFormElement);
 const title = part('task-title', HTMLInputElement);
-const list = part('tasks', HTMLUListElement);
 const nothing = part('no-tasks', HTMLElement);
+const all = part('delete-all', HTMLButtonElement);
 
-/** @type {Map<string, HTMLLIElement>} */
-const rows = new Map();
+/** @type {Task[]} */
+let shown = [];
 let generation = 0;
 let sending = false;
-
-/** @type {(text: string) => void} */
-let say = () => {};
-/** @type {(error: unknown, lead?: string) => void} */
+/** @type {Failed} */
 let failed = () => {};
 
-/**
- * @param {{ say: typeof say, failed: typeof failed }} voices how to tell the person
- */
-export function start(voices) {
-  ({ say, failed } = voices);
+/** @param {Failed} told how to tell the person */
+export function start(told) {
+  failed = told;
+  rows.start({ setDone, remove });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     void add();
   });
+  all.addEventListener('click', () => void removeAll());
 }
 
 /** Shows what the API has. */
@@ -51,8 +52,7 @@ export async function load() {
 /** Takes the list out of the page. What is typed in the form stays. */
 export function clear() {
   generation += 1; // an answer that is still on its way must not bring it back
-  rows.clear();
-  list.replaceChildren();
+  draw([]);
   nothing.hidden = true;
 }
 
@@ -66,9 +66,44 @@ export function forgetDraft() {
   form.reset();
 }
 
-/** The person gets the text back to send it by their own hand; nothing sends it again for them. */
+/** The person gets the text back to send it by their own hand. */
 export function focusDraft() {
   title.focus();
+}
+
+/** @param {Task[]} tasks */
+function draw(tasks) {
+  shown = tasks;
+  rows.draw(tasks);
+  nothing.hidden = tasks.length > 0;
+  all.disabled = tasks.length === 0;
+}
+
+/**
+ * Shows a change at once and asks for it; takes it back if it is refused.
+ *
+ * @param {Task[]} wanted the list as it should be
+ * @param {() => Promise<unknown>} call
+ * @param {string} lead what did not happen
+ * @param {() => void} [done]
+ */
+async function change(wanted, call, lead, done = () => {}) {
+  const before = shown;
+  const mine = ++generation;
+  const after = () => {
+    done();
+    void load();
+    void session.refresh().catch(() => {}); // that was a sign of life: the idle time begins anew
+  };
+  draw(wanted);
+  try {
+    await call();
+    after();
+  } catch (error) {
+    // What has changed since, another change or a sign-out, is not undone with it.
+    if (mine === generation) draw(before);
+    failed(error, lead, after);
+  }
 }
 
 async function add() {
@@ -77,129 +112,42 @@ async function add() {
   sending = true;
   form.setAttribute('aria-busy', 'true');
   const typed = title.value;
-  try {
-    await api('/api/tasks', { method: 'POST', json: { title: text } });
+  /** @type {Task} */
+  const task = { id: 'new', title: text, done: false };
+  const call = () => api('/api/tasks', { method: 'POST', json: { title: text } });
+  const lead = 'This was not added, and your text is still in the form.';
+  await change([...shown, task], call, lead, () => {
     if (title.value === typed) title.value = '';
     say(`Added “${text}”.`);
-    await load();
-  } catch (error) {
-    failed(error, 'This was not added, and your text is still in the form.');
-  } finally {
-    sending = false;
-    form.removeAttribute('aria-busy');
-  }
+  });
+  sending = false;
+  form.removeAttribute('aria-busy');
 }
 
 /**
  * @param {Task} task
- * @param {HTMLLIElement} row
- * @param {HTMLInputElement} box
+ * @param {boolean} done
  */
-async function setDone(task, row, box) {
-  row.setAttribute('aria-busy', 'true');
-  try {
-    await api(address(task), { method: 'PATCH', json: { done: box.checked } });
-    await load();
-  } catch (error) {
-    box.checked = !box.checked;
-    failed(error, 'This was not changed.');
-  } finally {
-    row.removeAttribute('aria-busy');
-  }
+function setDone(task, done) {
+  const wanted = shown.map((each) => (each.id === task.id ? { ...each, done } : each));
+  const call = () => api(address(task), { method: 'PATCH', json: { done } });
+  void change(wanted, call, 'This was not changed.');
 }
 
-/**
- * @param {Task} task
- * @param {HTMLLIElement} row
- */
-async function remove(task, row) {
-  row.setAttribute('aria-busy', 'true');
-  try {
-    await api(address(task), { method: 'DELETE' });
-    // The button is about to go; without this the focus would fall to the top of the page.
-    const next = row.nextElementSibling ?? row.previousElementSibling;
-    const heir = next?.querySelector('button') ?? title;
-    if (row.contains(document.activeElement)) heir.focus();
-    say(`Deleted “${task.title}”.`);
-    await load();
-  } catch (error) {
-    failed(error, 'This was not deleted.');
-  } finally {
-    row.removeAttribute('aria-busy');
-  }
+/** @param {Task} task */
+function remove(task) {
+  const wanted = shown.filter((each) => each.id !== task.id);
+  const call = () => api(address(task), { method: 'DELETE' });
+  void change(wanted, call, 'This was not deleted.', () => say(`Deleted “${task.title}”.`));
+}
+
+/** Not shown before it is done: the API may want to know first that it is really them. */
+async function removeAll() {
+  const call = () => api('/api/tasks', { method: 'DELETE' });
+  await change(shown, call, 'Nothing was deleted.', () => say('All tasks are deleted.'));
 }
 
 /** @param {Task} task */
 function address(task) {
   return `/api/tasks/${encodeURIComponent(task.id)}`;
-}
-
-/** @param {Task[]} tasks */
-function draw(tasks) {
-  const ids = new Set(tasks.map((task) => String(task.id)));
-  for (const [id, row] of rows) {
-    if (ids.has(id)) continue;
-    row.remove();
-    rows.delete(id);
-  }
-  tasks.forEach((task, place) => {
-    const id = String(task.id);
-    const row = rows.get(id) ?? rowFor(task);
-    rows.set(id, row);
-    write(task, row);
-    const there = list.children[place];
-    if (there !== row) list.insertBefore(row, there ?? null);
-  });
-  nothing.hidden = tasks.length > 0;
-}
-
-/** @param {Task} task */
-function rowFor(task) {
-  const row = document.createElement('li');
-  const label = document.createElement('label');
-  const box = document.createElement('input');
-  box.type = 'checkbox';
-  // Busy instead of disabled: a disabled box loses the focus.
-  box.addEventListener('click', (event) => {
-    if (row.ariaBusy) event.preventDefault();
-  });
-  box.addEventListener('change', () => void setDone(task, row, box));
-  const text = document.createElement('span');
-  label.append(box, text);
-
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.className = 'icon';
-  button.append(cross());
-  button.addEventListener('click', () => {
-    if (!row.ariaBusy) void remove(task, row);
-  });
-  row.append(label, button);
-  return row;
-}
-
-/**
- * @param {Task} task
- * @param {HTMLLIElement} row
- */
-function write(task, row) {
-  row.classList.toggle('done', task.done);
-  const box = row.querySelector('input');
-  if (box && !row.ariaBusy) box.checked = task.done;
-  const text = row.querySelector('span');
-  if (text) text.textContent = task.title;
-  row.querySelector('button')?.setAttribute('aria-label', `Delete “${task.title}”`);
-}
-
-function cross() {
-  const name = 'http://www.w3.org/2000/svg';
-  const picture = document.createElementNS(name, 'svg');
-  const path = document.createElementNS(name, 'path');
-  picture.setAttribute('viewBox', '0 0 16 16');
-  picture.setAttribute('width', '16');
-  picture.setAttribute('height', '16');
-  picture.setAttribute('aria-hidden', 'true');
-  path.setAttribute('d', 'm4 4 8 8m0-8-8 8');
-  picture.append(path);
-  return picture;
 }

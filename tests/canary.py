@@ -7,8 +7,8 @@ and inside gzip. What is searched where:
 
 - client secrets, keys, access and refresh tokens, ID tokens, codes, verifiers and session ids:
   everywhere, with the two EXCEPTIONS;
-- states, nonces and challenges, which the requests to the provider must carry through the browser:
-  everywhere but in `Location` of `GET /bff/login`, and a sign-out's state in that of
+- states, nonces, challenges and references to pushed requests, which the browser must carry to the
+  provider: everywhere but in `Location` of `GET /bff/login`, and a sign-out's state in that of
   `GET /bff/logout/provider`, where the ID token holds the nonce of its login too.
 """
 
@@ -26,7 +26,7 @@ Place = Literal["browser", "log", "store"]
 
 GRAM: Final = 16  # octets that must coincide
 STRIDE: Final = 8  # so that a fragment of GRAM + STRIDE - 1 octets is found wherever it begins
-KEPT: Final = 4 * 1024 * 1024  # octets of one answer; a test of large bodies fills it with noise
+KEPT: Final = 512 * 1024  # octets of one answer; a test of large bodies fills it with noise
 _ALPHABET: Final = bytes.maketrans(b"+/", b"-_")  # base64 and base64url are searched as one
 
 
@@ -64,7 +64,7 @@ class Exempt:
 EXCEPTIONS: Final[Mapping[str, Exempt]] = {
     "the session id in Set-Cookie of the session cookie": Exempt(
         frozenset({"session_ids"}),
-        re.compile(r"GET /bff/callback"),
+        re.compile(r"GET /bff/callback(/[a-z0-9_-]+)?"),
         re.compile(rb"\r\nset-cookie: (?:__Host-Http-)?bff=([^;\r\n]*)"),
     ),
     "the ID token in Location of GET /bff/logout/provider": Exempt(
@@ -75,7 +75,7 @@ EXCEPTIONS: Final[Mapping[str, Exempt]] = {
 }
 PROTOCOL: Final[Mapping[str, Exempt]] = {
     "state, nonce and challenge in Location of GET /bff/login": Exempt(
-        frozenset({"states", "nonces", "code_challenges"}),
+        frozenset({"states", "nonces", "code_challenges", "request_uris"}),
         re.compile(r"GET /bff/login"),
         re.compile(rb"\r\nlocation: ([^\r\n]*)"),
     ),

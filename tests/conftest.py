@@ -1,6 +1,7 @@
 """What the tests have in common: the parts, the recorder behind them, the rules they prove."""
 
 import contextlib
+import fcntl
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -218,10 +219,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep the results: all of a whole run, else over those of the run before."""
+    """Keep the results: all of a whole run, else over those of the run before, or beside it."""
     cache = getattr(session.config, "cache", None)
     if cache is None or not _results:
         return
     whole = session.config.args == session.config.getini("testpaths")
-    before: dict[str, Any] = {} if whole else cache.get(RESULTS, {})
-    cache.set(RESULTS, {**before, **_results})
+    with (cache.mkdir("bff") / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before: dict[str, Any] = {} if whole else cache.get(RESULTS, {})
+        cache.set(RESULTS, {**before, **_results})

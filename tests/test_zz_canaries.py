@@ -16,11 +16,13 @@ from tests.canary import EXCEPTIONS, GRAM, RECORDER, STRIDE, Place, Record, Sear
 from tests.conftest import ORIGINS, Sites
 from tests.parts.browser import browsing
 from tests.parts.control import Control
+from tests.parts.logout_token import minted, send
 from tests.parts.redis_process import RedisProcess
 
 EVERYWHERE = (
     *("client_secrets", "keys", "access_tokens", "refresh_tokens", "id_tokens", "codes"),
     *("code_verifiers", "session_ids", "states", "nonces", "code_challenges"),
+    "logout_tokens",
 )
 
 
@@ -43,6 +45,7 @@ def test_no_secret_of_the_whole_run_left_the_bff_but_by_the_two_exceptions(
                     browser.navigate("/bff/logout/provider", site="same-origin").headers["location"]
                 )
             browser.sign_in()
+            assert send(browser.site, minted(provider, sub="ada")).status_code == 200
     RECORDER.dumped(redis.dump())
     assert provider.count("end_session") == 2
     secrets = RECORDER.secrets()
@@ -152,6 +155,18 @@ COOKIE = f"__Host-Http-bff=00000000.{OPAQUE}.{OPAQUE}; Path=/"
     [
         pytest.param(
             "session_ids", _answer("GET /bff/callback", "set-cookie", COOKIE), 0, id="its cookie"
+        ),
+        pytest.param(
+            "session_ids",
+            _answer("GET /bff/callback/corp", "set-cookie", COOKIE),
+            0,
+            id="its cookie, from one of several providers",
+        ),
+        pytest.param(
+            "session_ids",
+            _answer("GET /bff/callback/corp/x", "set-cookie", COOKIE),
+            1,
+            id="below it",
         ),
         pytest.param(
             "session_ids", _answer("GET /bff/login", "set-cookie", COOKIE), 1, id="elsewhere"

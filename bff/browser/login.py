@@ -1,21 +1,45 @@
 """GET /bff/login: begins the authorization code flow for a navigation (rows L)."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
+from bff.browser.choice import chooser, chosen
 from bff.browser.front import LOGIN_URL, Front, require_navigation
-from bff.browser.return_to import LONGEST, ReturnTo, parse_return_to
+from bff.browser.return_to import (
+    LONGEST,
+    ReturnTo,
+    parse_return_to,
+    parse_target_link_uri,
+)
 from bff.caller.request import BrowserRequest
 from bff.caller.same_origin import fetch_site
+from bff.config.provider_section import Provider
+from bff.config.values import Origin
 from bff.problem import Answer, Reason, Refused
-from bff.provider.authorization import authorization_url, new_attempt
-from bff.session.record import LoginTransaction
+from bff.provider.authorization import authorization_parameters, new_attempt
+from bff.provider.dpop import new_dpop_key, open_dpop_key
+from bff.provider.organization import can_ask
+from bff.provider.organization import scopes_for as scopes_of
+from bff.provider.pushed import begin_url
+from bff.provider.server import AuthorizationServer
+from bff.session.access import scopes_for
+from bff.session.record import LoginTransaction, Session
 
-_READ: Final = frozenset(
-    {"return_to", "prompt", "login_hint", "acr_values", "max_age", "ui_locales"}
-)
+_WAYS_BACK: Final = frozenset({"return_to", "target_link_uri"})
+_READ: Final = _WAYS_BACK | {
+    "prompt",
+    "login_hint",
+    "acr_values",
+    "max_age",
+    "ui_locales",
+    "iss",
+    "route",
+    "provider",
+    "organization",
+}
 _VALUE: Final = 512  # characters
 # No provider takes `none` beside another value (OpenID Core §3.1.2.1), so here it can mean:
 # silently, and if that cannot be, a login as usual.
@@ -32,9 +56,13 @@ class LoginRequest:
     acr_values: str | None
     max_age: int | None
     ui_locales: str | None
+    provider: str | None
+    iss: str | None
+    organization: str | None
+    route: str | None  # whose scopes are wanted: the configuration names them, never the browser
 
 
-def read_login_request(query: bytes) -> LoginRequest:
+def read_login_request(query: bytes, *, origin: Origin) -> LoginRequest:
     """The query of a login. Raises Refused: BAD_REQUEST, BAD_RETURN_TO."""
     try:
         pairs = parse_qsl(query.decode("ascii"), errors="strict", max_num_fields=50)
@@ -44,17 +72,31 @@ def read_login_request(query: bytes) -> LoginRequest:
         raise Refused(Reason.BAD_REQUEST)
     asked = {name: value for name, value in pairs if name in _READ}
     for name, value in asked.items():
-        if len(value) > (LONGEST if name == "return_to" else _VALUE) or not value.isprintable():
-            reason = Reason.BAD_RETURN_TO if name == "return_to" else Reason.BAD_REQUEST
+        if len(value) > (LONGEST if name in _WAYS_BACK else _VALUE) or not value.isprintable():
+            reason = Reason.BAD_RETURN_TO if name in _WAYS_BACK else Reason.BAD_REQUEST
             raise Refused(reason if len(value) <= LONGEST else Reason.BAD_REQUEST)
     return LoginRequest(
-        return_to=parse_return_to(asked.get("return_to", "/")),
+        return_to=_way_back(asked, origin),
         prompt=asked.get("prompt"),
         login_hint=asked.get("login_hint"),
         acr_values=asked.get("acr_values"),
         max_age=_max_age(asked.get("max_age")),
         ui_locales=asked.get("ui_locales"),
+        route=asked.get("route"),
+        provider=asked.get("provider"),
+        iss=asked.get("iss"),
+        organization=asked.get("organization"),
     )
+
+
+def _way_back(asked: Mapping[str, str], origin: Origin) -> ReturnTo:
+    """Where to go in the end. A third party says `iss`, and means a provider of ours (Core §4)."""
+    target = asked.get("target_link_uri")
+    if target is None:
+        return parse_return_to(asked.get("return_to", "/"))
+    if "iss" not in asked or "return_to" in asked:
+        raise Refused(Reason.BAD_REQUEST)
+    return parse_target_link_uri(target, origin)
 
 
 def _max_age(text: str | None) -> int | None:
@@ -68,26 +110,55 @@ def _max_age(text: str | None) -> int | None:
 async def login(front: Front, request: BrowserRequest) -> Answer:
     """Send the person to the provider, or ask for a click first. Raises Refused."""
     require_navigation(request)
-    asked = read_login_request(request.query)
-    if fetch_site(request) in (b"cross-site", b"same-site"):
-        return _ask_for_a_click(front, asked)
+    asked = read_login_request(request.query, origin=front.frontend.origin)
     session_id = front.session_id(request)
+    former = await _former(front, asked, session_id)
+    server = chosen(front, name=asked.provider, issuer=asked.iss, former=former)
+    if server is not None and not _may_ask(server.config, asked):
+        raise Refused(Reason.BAD_REQUEST)
+    if server is None:
+        silent = asked.prompt == "none"  # then nothing is shown, and who cannot be found is nobody
+        return front.see_other(asked.return_to) if silent else chooser(front, _kept(asked))
+    if fetch_site(request) in (b"cross-site", b"same-site"):
+        return _ask_for_a_click(front, server, asked)
     if front.transactions.is_looping(request, front.clock.now()):
         await _refuse_a_loop(front, session_id)
-    metadata = await front.server.discovery.metadata()
+    return await _begin(front, server, request, asked, session_id, former)
+
+
+async def _begin(
+    front: Front,
+    server: AuthorizationServer,
+    request: BrowserRequest,
+    asked: LoginRequest,
+    session_id: str | None,
+    former: Session | None,
+) -> Answer:
+    """The way to that provider, and the attempt that is kept of it."""
+    organization = _organization(server.config, asked, former)
+    more_scopes = (
+        *scopes_of(server.config.organization, organization),
+        *_more_scopes(front, server, asked.route, former),
+    )
+    metadata = await server.discovery.metadata()
     attempt = new_attempt()
-    falls_on = _is_tried_silently(front, request, asked)
+    falls_on = _is_tried_silently(front, server.config, request, asked)
     prompt = "none" if falls_on else asked.prompt if asked.prompt != _SILENTLY_FIRST else None
-    location = authorization_url(
-        metadata,
-        front.frontend.provider,
+    dpop_key = new_dpop_key() if server.config.dpop else None
+    key = None if dpop_key is None else open_dpop_key(dpop_key)
+    parameters = authorization_parameters(
+        server.config,
         front.frontend.origin,
         attempt,
+        provider=server.name,
         prompt=prompt,
         login_hint=asked.login_hint,
         acr_values=asked.acr_values,
         max_age=asked.max_age,
         ui_locales=asked.ui_locales,
+        organization=organization,
+        more_scopes=more_scopes,
+        dpop_jkt=None if key is None else key.thumbprint,
     )
     transaction = LoginTransaction(
         state=attempt.state,
@@ -100,11 +171,61 @@ async def login(front: Front, request: BrowserRequest) -> Answer:
         silent=prompt == "none",
         falls_on=falls_on,
         max_age=asked.max_age,
+        acr_values=asked.acr_values,
+        prompted="login" in (prompt or server.config.parameters.get("prompt", "")).split(),
+        organization=organization,
+        more_scopes=more_scopes,
+        dpop_key=dpop_key,
     )
+    location = await begin_url(server, parameters, peer=request.peer, key=key)
     return front.see_other(location, more=front.transactions.write(transaction, request))
 
 
-def _is_tried_silently(front: Front, request: BrowserRequest, asked: LoginRequest) -> bool:
+def _may_ask(provider: Provider, asked: LoginRequest) -> bool:
+    """Whether the file lets a login ask for this: nothing that is not in it."""
+    allowed = provider.acr_values
+    acr = allowed is None or set((asked.acr_values or "").split()) <= {*allowed}
+    name = asked.organization
+    return acr and (name is None or can_ask(provider.organization, name))
+
+
+def _organization(provider: Provider, asked: LoginRequest, former: Session | None) -> str | None:
+    """The one that the login asks for: who raises a session stays where that one is."""
+    if provider.organization is None:
+        return None
+    theirs = former is not None and former.identity.iss == provider.issuer
+    own = former.identity.organization if former is not None and theirs else None
+    return asked.organization or own or provider.organization.value
+
+
+async def _former(front: Front, asked: LoginRequest, session_id: str | None) -> Session | None:
+    """The live session that this login is about: to raise it, or to widen it; None: about none."""
+    stronger = asked.acr_values is not None or asked.max_age is not None
+    raises = stronger or asked.prompt == "login"
+    providers = front.frontend.providers.values()
+    which = len(providers) > 1 or any(each.organization is not None for each in providers)
+    about_one = asked.route is not None or (which and raises)
+    if session_id is None or not about_one:
+        return None
+    try:
+        return (await front.sessions.find(session_id)).session
+    except Refused:
+        return None  # then its claims are not known, and the rest can be asked for
+
+
+def _more_scopes(
+    front: Front, server: AuthorizationServer, path: str | None, former: Session | None
+) -> tuple[str, ...]:
+    """What the route at `path` wants beside the scopes of every login. Raises Refused."""
+    if path is None:
+        return ()
+    theirs = former is not None and former.identity.iss == server.config.issuer
+    return scopes_for(front.frontend.routes, path, former if theirs else None)
+
+
+def _is_tried_silently(
+    front: Front, provider: Provider, request: BrowserRequest, asked: LoginRequest
+) -> bool:
     """Whether this login goes silently first.
 
     Not where the provider wants a prompt of its own, nor for what the login that may follow could
@@ -113,8 +234,13 @@ def _is_tried_silently(front: Front, request: BrowserRequest, asked: LoginReques
     """
     if asked.prompt != _SILENTLY_FIRST:
         return False
-    provider = front.frontend.provider
-    particular = (asked.login_hint, asked.acr_values, asked.ui_locales)
+    particular = (
+        asked.login_hint,
+        asked.acr_values,
+        asked.ui_locales,
+        asked.route,
+        asked.organization,
+    )
     wanted = provider.silent_login and "prompt" not in provider.parameters
     if not wanted or any(each is not None for each in particular):
         return False
@@ -134,8 +260,19 @@ async def _refuse_a_loop(front: Front, session_id: str | None) -> None:
     raise Refused(Reason.LOGIN_LOOP)
 
 
-def _ask_for_a_click(front: Front, asked: LoginRequest) -> Answer:
+def _ask_for_a_click(front: Front, server: AuthorizationServer, asked: LoginRequest) -> Answer:
     """Another site began this: a person must want it (K-07)."""
+    named = {"provider": server.name} if server.name else {}
+    query = urlencode({**_kept(asked), **named})
+    return front.page(
+        "Sign in",
+        ("Another site sent you here to sign in.",),
+        link=(f"{LOGIN_URL}?{query}", "Continue"),
+    )
+
+
+def _kept(asked: LoginRequest) -> dict[str, object]:
+    """What a page of ours asks for again, but for the provider."""
     kept = {
         "return_to": asked.return_to,
         "prompt": asked.prompt,
@@ -143,10 +280,7 @@ def _ask_for_a_click(front: Front, asked: LoginRequest) -> Answer:
         "acr_values": asked.acr_values,
         "max_age": asked.max_age,
         "ui_locales": asked.ui_locales,
+        "route": asked.route,
+        "organization": asked.organization,
     }
-    query = urlencode({name: value for name, value in kept.items() if value is not None})
-    return front.page(
-        "Sign in",
-        ("Another site sent you here to sign in.",),
-        link=(f"{LOGIN_URL}?{query}", "Continue"),
-    )
+    return {name: value for name, value in kept.items() if value is not None}

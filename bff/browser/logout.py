@@ -11,6 +11,7 @@ from bff.browser.front import PROVIDER_LOGOUT_URL, Front
 from bff.caller.request import NAVIGATE, BrowserRequest
 from bff.caller.same_origin import require_own_form, require_same_origin
 from bff.journal.log import Event, tell
+from bff.journal.metrics import ENDED, count
 from bff.problem import Answer, Headers, Reason, Refused
 from bff.provider.authorization import end_session_url
 from bff.session.record import Deadlines, Session
@@ -37,7 +38,8 @@ async def logout(front: Front, request: BrowserRequest) -> Answer:
     more: Headers = [front.cookies.no_session(), front.transactions.forget_logins()]
     next_url = front.frontend.logout.return_to
     if session is not None:
-        front.sessions.revoke(session.tokens)
+        count(ENDED, front.frontend.name, "logout")
+        front.sessions.revoke(session.identity.iss, session.tokens)
         ticket = await _ticket(front, session)
         if ticket is not None:
             more.append(ticket)
@@ -113,14 +115,17 @@ def ticket_key(front: Front, ticket: str) -> str:
 
 
 async def _end_session_url(front: Front, session: Session) -> str | None:
+    server = front.server_of(session.identity.iss)
+    if server is None:
+        return None
     try:
         async with asyncio.timeout(_PATIENCE):
-            metadata = await front.server.discovery.metadata()
+            metadata = await server.discovery.metadata()
     except (Refused, TimeoutError):
         return None
     return end_session_url(
         metadata,
-        front.frontend.provider,
+        server.config,
         id_token_hint=session.tokens.id_token or None,
         post_logout_redirect_uri=front.frontend.origin + front.frontend.logout.return_to,
         state=secrets.token_urlsafe(32),

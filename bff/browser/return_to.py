@@ -1,9 +1,13 @@
-"""The way back after a login: a path on our own origin, proved once and then believed."""
+"""The way back after a login: a path on our own origin, proved once and then believed.
+
+Another site names it as a URL, our own pages as a path.
+"""
 
 from typing import Final, NewType
 from urllib.parse import quote
 
 from bff.caller.path import plain_path
+from bff.config.values import Origin
 from bff.problem import Reason, Refused
 
 ReturnTo = NewType("ReturnTo", str)  # percent-encoded ASCII; begins with exactly one slash
@@ -33,3 +37,15 @@ def parse_return_to(raw: str) -> ReturnTo:
     if plain == b"/bff" or plain.startswith(b"/bff/"):
         raise Refused(Reason.BAD_RETURN_TO)
     return ReturnTo(stored)
+
+
+def parse_target_link_uri(raw: str, origin: Origin) -> ReturnTo:
+    """The same for the URL of a third-party start, which must be one of our origin.
+
+    Its authority is compared as it stands, default port and all: what differs names another place.
+    Raises Refused(BAD_RETURN_TO) (OpenID Connect Core §4).
+    """
+    rest = raw[len(origin) :]
+    if raw[: len(origin)].lower() != origin or rest[:1] not in ("", "/", "?", "#"):
+        raise Refused(Reason.BAD_RETURN_TO)
+    return parse_return_to(rest if rest.startswith("/") else f"/{rest}")

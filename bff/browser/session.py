@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from bff.browser.approach import ends
 from bff.browser.front import LOGIN_URL, LOGOUT_URL, Front
 from bff.caller.request import BrowserRequest
 from bff.caller.same_origin import require_same_origin
 from bff.problem import Answer, Reason, Refused, login_url_after
-from bff.session.opened import Found
 
 _CANNOT_SAY: Final = frozenset({Reason.STORE_UNAVAILABLE, Reason.KEY_UNKNOWN})
 
@@ -33,26 +33,12 @@ async def _state(front: Front, request: BrowserRequest, *, stay: bool) -> Answer
             raise
         urls["login_url"] = login_url_after(refused.reason, LOGIN_URL)
         return front.document({"authenticated": False, "reason": refused.reason, **urls})
+    left = ends(found.live, found.session.tokens, front.frontend.session)
     return front.document(
         {
             "authenticated": True,
             "claims": dict(found.session.identity.claims),
-            "seconds_left": _seconds_left(found, front.clock.now()),
+            "seconds_left": left.seconds_left(front.clock.now()),
             **urls,
         }
     )
-
-
-def _seconds_left(found: Found, now: float) -> dict[str, int | None]:
-    live = found.live
-    ends = [end for end in (live.absolute_at, live.refresh_at) if end is not None]
-    expires_at = found.session.tokens.expires_at
-    return {
-        "idle": _left(live.idle_at, now),
-        "lifetime": _left(min(ends), now),
-        "access_token": None if expires_at is None else _left(expires_at, now),
-    }
-
-
-def _left(end: float, now: float) -> int:
-    return max(0, int(end - now))

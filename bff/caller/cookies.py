@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from itsdangerous import Signer
 
-from bff.caller.request import BrowserRequest
+from bff.caller.request import BrowserRequest, Section
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.keys import KEY_ID, Key, Keyring, derive
@@ -24,9 +24,9 @@ Kind = Literal["", "-login-", "-loop", "-logout"]
 _LONGEST: Final = 34_560_000  # seconds; browsers keep no cookie longer (RFC 6265bis §5.5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cookies:
-    """The cookies of one front end."""
+    """The cookies of one front end; what they read is remembered by their identity."""
 
     frontend: FrontEnd
     keyring: Keyring = field(repr=False)
@@ -66,39 +66,39 @@ class Cookies:
         NO_SESSION: none, two, or a forged one. SESSION_ENDED: under a retired key.
         KEY_UNKNOWN: signed, as it seems, with a key that has not come here yet.
         """
-        values = self.values(request, self.name())
-        if not values:
-            raise Refused(Reason.NO_SESSION)
-        if len(values) > 1:
-            tell(Event.COOKIE_FORGED, reason="twice", frontend=self.frontend.name)
-            raise Refused(Reason.NO_SESSION)
-        try:
-            return _verified(self.keyring, self.frontend.origin, values[0])
-        except Refused as refused:
-            if refused.reason is Reason.NO_SESSION:
-                tell(Event.COOKIE_FORGED, reason="forged", frontend=self.frontend.name)
-            raise Refused(refused.reason) from None
+        return _read(self, request.section)
 
-    def values(self, request: BrowserRequest, name: str) -> list[str]:
+    def values(self, request: BrowserRequest | Section, name: str) -> list[str]:
         """Every value the request carries under exactly that name."""
         return [value for found, value in pairs(request) if found == name]
 
 
-def pairs(request: BrowserRequest) -> tuple[tuple[str, str], ...]:
+def pairs(request: BrowserRequest | Section) -> list[tuple[str, str]]:
     """The cookie pairs of a request, in order; names are case-sensitive (RFC 6265 §4.2)."""
-    header = request.get(b"cookie")
-    return () if header is None else _pairs(header)
-
-
-@lru_cache(maxsize=4096)
-def _pairs(header: bytes) -> tuple[tuple[str, str], ...]:
-    """Pure, and a browser sends the same field again and again."""
     found = []
-    for part in header.decode("latin-1").split(";"):
+    for part in request.fields.get(b"cookie", b"").decode("latin-1").split(";"):
         name, equals, value = part.strip(" \t").partition("=")
         if equals:
             found.append((name, value))
-    return tuple(found)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _read(cookies: Cookies, section: Section) -> str:
+    """The session id. A browser sends its cookies again and again; only a refusal is not kept."""
+    frontend = cookies.frontend
+    values = cookies.values(section, cookies.name())
+    if not values:
+        raise Refused(Reason.NO_SESSION)
+    if len(values) > 1:
+        tell(Event.COOKIE_FORGED, reason="twice", frontend=frontend.name)
+        raise Refused(Reason.NO_SESSION)
+    try:
+        return _verified(cookies.keyring, frontend.origin, values[0])
+    except Refused as refused:
+        if refused.reason is Reason.NO_SESSION:
+            tell(Event.COOKIE_FORGED, reason="forged", frontend=frontend.name)
+        raise Refused(refused.reason) from None
 
 
 def _signed(key: Key, origin: str, session_id: str) -> str:

@@ -11,7 +11,9 @@ from bff.problem import Reason, Refused
 _UNRESERVED: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )
-_PCHAR: Final = bytes(_UNRESERVED) + b"!$&'()*+,;=:@/"
+# Brackets are RFC 3986's for hosts alone, but browsers send those of a path as they are, and whole
+# frameworks name files so: /src/routes/[id].vue. Encoded or not, they read the same.
+_PCHAR: Final = bytes(_UNRESERVED) + b"!$&'()*+,;=:@/[]"
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _CONFUSING: Final = frozenset({*range(0x20), 0x7F, *b"/\\#"})
 

@@ -13,18 +13,39 @@ from bff.caller.peer import Network, client_address, request_id
 from bff.problem import Headers
 
 NAVIGATE: Final = b"navigate"
-NONE: Final[frozenset[bytes]] = frozenset()
+
+
+class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A request's method and header section, and what follows from them alone.
+
+    A browser sends the same section again and again, so one value stands for all of them, and
+    whoever works something out from it may keep that by the section's identity.
+    """
+
+    method: str
+    headers: Headers
+    fields: Mapping[bytes, bytes]  # repeated ones joined by ", "
+    expects_continue: bool
+    upgrade: bool  # to a WebSocket
+    chunked: bool  # its body comes without a length
+    has_body: bool
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds: cookies are in it."""
+        return "<Section>"
 
 
 class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Method, raw path and query, header fields by lower-case name, peer address."""
 
+    section: Section
     method: str
     target: bytes  # path and query, octet for octet
     path: bytes
     query: bytes
     headers: Headers
-    fields: Mapping[bytes, bytes]  # repeated ones joined by ", "
+    fields: Mapping[bytes, bytes]
     peer: str
     request_id: str
 
@@ -52,35 +73,48 @@ class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def join_fields(headers: Headers) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
     """The fields by name, repeated ones joined, and the names of those that were repeated."""
     fields: dict[bytes, bytes] = {}
-    repeated: list[bytes] = []
+    repeated: set[bytes] = set()
     for name, value in headers:
         if name in fields:
             # Cookie pairs are joined as RFC 6265 §4.2.1 joins them, all else as lists.
             glue = b"; " if name == b"cookie" else b", "
             fields[name] = fields[name] + glue + value
-            repeated.append(name)
+            repeated.add(name)
         else:
             fields[name] = value
-    return fields, frozenset(repeated) if repeated else NONE
+    return fields, frozenset(repeated)
+
+
+def section_of(
+    method: str, headers: Headers, fields: Mapping[bytes, bytes], *, upgrade: bool = False
+) -> Section:
+    """The section of a method and of header fields that have been judged."""
+    length = fields.get(b"content-length", b"0")
+    chunked = b"transfer-encoding" in fields  # the door lets no other coding in
+    return Section(
+        method=method,
+        headers=headers,
+        fields=fields,
+        expects_continue=b"expect" in fields,
+        upgrade=upgrade,
+        chunked=chunked,
+        has_body=chunked or length != b"0",
+    )
 
 
 def read_request(
-    method: str,
-    target: bytes,
-    headers: Headers,
-    fields: Mapping[bytes, bytes],
-    *,
-    hop: str,
-    trusted: Sequence[Network],
+    section: Section, target: bytes, *, hop: str, trusted: Sequence[Network]
 ) -> BrowserRequest:
     """The request of a judged head; `trusted`: the proxies whose word counts, `hop`: the peer."""
     path, _, query = target.partition(b"?")
+    fields = section.fields
     return BrowserRequest(
-        method=method,
+        section=section,
+        method=section.method,
         target=target,
         path=path,
         query=query,
-        headers=headers,
+        headers=section.headers,
         fields=fields,
         peer=client_address(hop, fields.get(b"x-forwarded-for"), trusted),
         request_id=request_id(fields.get(b"x-request-id"), hop=hop, trusted=trusted),

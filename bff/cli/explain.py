@@ -8,22 +8,27 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from bff.app import ENDPOINTS
+from bff.app import methods_at
 from bff.caller.cookies import Cookies
-from bff.caller.request import BrowserRequest, join_fields, read_request
+from bff.caller.request import BrowserRequest, Section, join_fields, read_request, section_of
+from bff.config.access import Required
 from bff.config.faults import one_line
+from bff.config.hosts import hosts
 from bff.config.load import Config, FrontEnd
-from bff.config.model import Route
-from bff.door import hosts
-from bff.door.head import judge
+from bff.config.provider_section import Provider
+from bff.config.route_section import Route
+from bff.door.head import judge, read_section
 from bff.problem import PROBLEMS, Headers, Refused
+from bff.provider.authorization import CALLBACK_PATH, redirect_uri
 from bff.relay.exchange import Relayed, admit, relayed, request_head
 from bff.relay.route import route_table
 
 TOKEN: Final = b"<access token>"
+PROOF: Final = b"<proof>"
 _SET: Final = "(as the route says)"
 _FETCH: Final = ((b"sec-fetch-mode", b"cors"), (b"sec-fetch-dest", b"empty"))
 
@@ -39,6 +44,8 @@ class Explanation:
     answered_by: str = "nobody"
     route: str = ""
     policy: str = ""
+    token: str = ""
+    rule: dict[str, str] = field(default_factory=dict)
     upstream_url: str = ""
     who_may_ask: dict[str, str] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
@@ -51,8 +58,10 @@ class Explanation:
 
 
 def explain(config: Config, method: str, target: str) -> Explanation:
-    """What would become of a request to the first front end."""
-    frontend = config.frontends[0]
+    """What would become of a request, to the front end of a URL's host or else to the first."""
+    known = hosts(config.frontends)
+    name = known.get(urlsplit(target).netloc.lower().encode())
+    frontend = next((each for each in config.frontends if each.name == name), config.frontends[0])
     method = method.upper()
     so_far = Explanation(
         method=method, target=target, frontend=frontend.name, origin=frontend.origin
@@ -60,15 +69,18 @@ def explain(config: Config, method: str, target: str) -> Explanation:
     headers = _of_our_page(config, frontend, method)
     raw = target.encode("utf-8", "surrogateescape")
     try:
-        head = judge(method, raw, "1.1", *join_fields(headers), hosts(config))
+        section = read_section(method, "1.1", headers, asked=False, remember=False)
+        head = judge(section, raw, known)
         if head.answered_here:
             return replace(so_far, answered_by="the door")
-        request = _request(method, head.target, headers)
+        request = _request(section, head.target)
         route = route_table(frontend.routes).match(request.path)
     except Refused as refused:
         return _refused(so_far, refused)
     if route is None:
-        return _endpoint(so_far, request)
+        uris = (redirect_uri(frontend.origin, each) for each in frontend.providers)
+        callbacks = frozenset(each.removeprefix(frontend.origin) for each in uris)
+        return _endpoint(so_far, request, callbacks)
     so_far = replace(so_far, route=route.path)
     if route.static is not None:
         return replace(
@@ -76,12 +88,17 @@ def explain(config: Config, method: str, target: str) -> Explanation:
             answered_by=f"files in {route.static}",
             policy="everybody may GET and HEAD; index.html for navigations to no file",
         )
-    return _relayed(so_far, relayed(route, frontend), request)
+    so_far = replace(so_far, token=_token(route, frontend))
+    return _relayed(so_far, relayed(route, frontend), request, dpop=_giver(route, frontend).dpop)
 
 
-def _endpoint(so_far: Explanation, request: BrowserRequest) -> Explanation:
-    methods = ENDPOINTS.get(request.path)
-    if methods is None:
+def _endpoint(
+    so_far: Explanation, request: BrowserRequest, callbacks: frozenset[str]
+) -> Explanation:
+    methods = methods_at(request.path)
+    path = request.path.decode("latin-1")
+    of_nobody = path.startswith(CALLBACK_PATH) and path not in callbacks
+    if methods is None or of_nobody:
         return replace(so_far, status=404, reason="no_route")
     found = replace(
         so_far,
@@ -92,12 +109,15 @@ def _endpoint(so_far: Explanation, request: BrowserRequest) -> Explanation:
     return found if allowed else replace(found, status=405, reason="method_not_allowed")
 
 
-def _relayed(so_far: Explanation, way: Relayed, request: BrowserRequest) -> Explanation:
+def _relayed(
+    so_far: Explanation, way: Relayed, request: BrowserRequest, *, dpop: bool
+) -> Explanation:
     route = way.route
     found = replace(
         so_far,
         answered_by=f"upstream {way.upstream_origin}",
-        policy=_POLICIES[route.auth],
+        policy=_ANONYMOUS if route.anonymous else _POLICIES[route.auth],
+        rule=_rule(route),
         who_may_ask={who: _verdict(way, each) for who, each in _askers(way, request)},
         limits=_limits(route),
     )
@@ -106,15 +126,50 @@ def _relayed(so_far: Explanation, way: Relayed, request: BrowserRequest) -> Expl
     except Refused as refused:
         return _refused(found, refused)
     token = None if route.auth == "none" else TOKEN
-    return _with_headers(found, way, request, request_head(way, request, bearer=token))
+    head = request_head(way, request, bearer=token, proof=PROOF if dpop else None)
+    return _with_headers(found, way, request, head)
 
 
 _POLICIES: Final = {
     "user": "user: only with a session, whose access token goes along",
     "optional": "optional: with the access token where there is a session",
-    "client": "client: with a token of our own",
+    "client": "client: only with a session, and never with its token but with one of our own",
     "none": "none: no session needed, never a token",
 }
+
+
+_ANONYMOUS: Final = "client: no session needed, with a token of our own for everybody"
+
+
+def _giver(route: Route, frontend: FrontEnd) -> Provider:
+    """The provider whose token goes along; of several that a person may choose, the default."""
+    return frontend.providers[route.provider] if route.provider else frontend.provider
+
+
+def _token(route: Route, frontend: FrontEnd) -> str:
+    """Whose token the route gets, and what it is asked for."""
+    if route.auth == "none":
+        return "none"
+    if route.auth != "client":
+        return "the access token of the session"
+    asked = {"resource": route.resource, "audience": route.audience, "scope": route.scopes}
+    wanted = (
+        f"{name} {value if isinstance(value, str) else ' '.join(value)}"
+        for name, value in asked.items()
+        if value
+    )
+    return ", ".join(("our own, of " + _giver(route, frontend).issuer, *wanted))
+
+
+def _rule(route: Route) -> dict[str, str]:
+    """What the session must have, as the file says it."""
+    rule = {name: _wanted(wanted) for name, wanted in route.require.items()}
+    of_session = bool(route.scopes) and route.auth != "client"
+    return {**({"scopes": " ".join(route.scopes)} if of_session else {}), **rule}
+
+
+def _wanted(wanted: Required) -> str:
+    return str(wanted).lower() if isinstance(wanted, bool) else " or ".join(wanted)
 
 
 def _with_headers(
@@ -176,7 +231,9 @@ def _askers(way: Relayed, request: BrowserRequest) -> Iterator[tuple[str, Browse
         if not name.startswith(b"sec-fetch-") and name not in (b"origin", b"referer", b"x-csrf")
     ]
     for who, fields in others:
-        yield who, _request(request.method, request.target, [*neutral, *fields])
+        headers = [*neutral, *fields]
+        joined, _ = join_fields(headers)
+        yield who, _request(section_of(request.method, headers, joined), request.target)
 
 
 def _verdict(way: Relayed, request: BrowserRequest) -> str:
@@ -221,10 +278,9 @@ def _of_our_page(config: Config, frontend: FrontEnd, method: str) -> Headers:
     return fields
 
 
-def _request(method: str, target: bytes, headers: Headers) -> BrowserRequest:
-    fields, _ = join_fields(headers)
+def _request(section: Section, target: bytes) -> BrowserRequest:
     # An address for documentation (RFC 5737).
-    request = read_request(method, target, headers, fields, hop="192.0.2.1", trusted=())
+    request = read_request(section, target, hop="192.0.2.1", trusted=())
     return structs.replace(request, request_id="<request id>")
 
 
@@ -245,11 +301,13 @@ def as_text(explanation: Explanation) -> str:
     for label, value in (
         ("route", explanation.route),
         ("policy", explanation.policy),
+        ("token", explanation.token),
         ("upstream", explanation.upstream_url),
         ("refused", f"{explanation.status} {explanation.reason}" if explanation.reason else ""),
     ):
         if value:
             lines.append(_pair(label, value))
+    lines += _block("rule", explanation.rule)
     lines += _block("who may ask", explanation.who_may_ask)
     lines += _block("added", explanation.added)
     lines += _block("rewritten", explanation.rewritten)

@@ -1,8 +1,10 @@
-"""Files of certificates and keys that the configuration names: are they there, do they fit.
+"""Files of certificates and keys that the configuration names: are they there, do they fit, and
+the TLS that they make towards whoever we call.
 
 Under `checks`.
 """
 
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,21 +14,50 @@ from bff.config.faults import Fault
 
 def check_tls(certificate: Path | None, key: Path | None) -> Iterator[Fault]:
     """The faults of the pair that ends TLS here."""
-    if certificate is None and key is None:
+    yield from check_pair("server", ("tls_certificate", certificate), ("tls_key", key))
+
+
+def check_client_pair(
+    where: str, scheme: str, certificate: Path | None, key: Path | None
+) -> Iterator[Fault]:
+    """The faults of the pair that we show to a route's upstream (RFC 8446 §4.4.2)."""
+    names = ("client_certificate", certificate), ("client_key", key)
+    if scheme != "https":
+        for name, path in names:
+            if path is not None:
+                yield Fault(
+                    key=f"{where}.{name}",
+                    message="means nothing beside an upstream without TLS",
+                    mend="remove it, or name an https upstream",
+                )
         return
-    if certificate is None or key is None:
+    yield from check_pair(where, *names)
+
+
+Named = tuple[str, Path | None]
+
+
+def check_pair(where: str, certificate: Named, key: Named) -> Iterator[Fault]:
+    """The faults of a certificate and its key, each with its name in the table `where`."""
+    (one, certificate_file), (other, key_file) = certificate, key
+    if certificate_file is None and key_file is None:
+        return
+    if certificate_file is None or key_file is None:
         yield Fault(
-            key=f"server.{'tls_certificate' if certificate is None else 'tls_key'}",
+            key=f"{where}.{one if certificate_file is None else other}",
             message="is missing: half of a TLS pair",
-            mend="set tls_certificate and tls_key",
+            mend=f"set {one} and {other}",
         )
         return
-    absent = [*_file("server.tls_certificate", certificate), *_file("server.tls_key", key)]
+    absent = [
+        *_file(f"{where}.{one}", certificate_file),
+        *_file(f"{where}.{other}", key_file),
+    ]
     yield from absent
-    if not absent and not _is_pair(certificate, key):
+    if not absent and not _is_pair(certificate_file, key_file):
         yield Fault(
-            key="server.tls_certificate",
-            message="and server.tls_key are no pair in PEM without a passphrase",
+            key=f"{where}.{one}",
+            message=f"and {where}.{other} are no pair in PEM without a passphrase",
             mend="name the certificate with its chain, and its own key",
         )
 
@@ -56,6 +87,10 @@ def check_ca_file(key: str, path: Path | None) -> Iterator[Fault]:
 def _file(key: str, path: Path) -> Iterator[Fault]:
     if not path.is_file():
         yield Fault(key=key, message="is no file", mend="create it, or name another")
+    elif not os.access(path, os.R_OK):
+        yield Fault(
+            key=key, message="cannot be read by this user", mend="give it the right to read it"
+        )
 
 
 def _holds_certificates(path: Path) -> bool:
@@ -65,3 +100,17 @@ def _holds_certificates(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def client_tls(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """TLS towards whom we call: 1.2 or later, their certificate and their name verified.
+
+    The files are read here and now: with renewed ones it takes a new context.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key, password="")
+    return context

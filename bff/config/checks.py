@@ -4,16 +4,21 @@ A check is asked only where every value that it needs could be read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bff.config.certificates import check_ca_file, check_tls
+from bff.config.access import claims_in_scope
+from bff.config.certificates import check_ca_file, check_client_pair, check_tls
 from bff.config.faults import Fault
-from bff.config.lease import check_lease
+from bff.config.lease import check_lease, check_stop
+from bff.config.profile import check_route
+from bff.config.provider_checks import PROVIDER_CHECKS
 from bff.config.reading import Reading
 from bff.config.store_url import sentinel_faults, store_faults
 from bff.config.values import is_loopback
@@ -21,8 +26,6 @@ from bff.keys import Key, parse_key
 
 Faults = Iterator[Fault]
 Check = Callable[..., Faults]
-
-_LATER: Final = "is not supported yet"
 
 
 def check(reading: Reading) -> Faults:
@@ -34,24 +37,6 @@ def check(reading: Reading) -> Faults:
     yield from _paths(reading)
     for place in range(reading.routes):
         yield from _route(f"routes.{place}", reading)
-
-
-def _client_secret(
-    dev: bool, issuer: str, authentication: str, client_secret: SecretStr | None
-) -> Faults:
-    if authentication == "none":
-        if not (dev and is_loopback(urlsplit(issuer).hostname)):
-            yield Fault(
-                key="provider.client_authentication",
-                message='is "none": a public client',
-                mend='use "client_secret_basic" and set client_secret',
-            )
-    elif client_secret is None:
-        yield Fault(
-            key="provider.client_secret",
-            message="is missing",
-            mend='add client_secret = { env = "BFF_CLIENT_SECRET" }',
-        )
 
 
 def _idle(idle: float, lifetime: float) -> Faults:
@@ -82,20 +67,33 @@ def _trust(networks: tuple[IPv4Network | IPv6Network, ...]) -> Faults:
             )
 
 
+def _traces(collector: str | None) -> Faults:
+    if collector is not None and not _is_installed("opentelemetry", "exporter", "otlp"):
+        yield Fault(
+            key="operate.traces",
+            message="needs what is not installed",
+            mend='pip install "bff[otel]", or remove the key',
+        )
+
+
+def _is_installed(*parts: str) -> bool:
+    """Whether there is such a package; one at a time, since a parent that is not there raises."""
+    names = accumulate(parts, lambda outer, inner: f"{outer}.{inner}")
+    return all(find_spec(name) is not None for name in names)
+
+
 # (the keys that must have been read, the check; it gets their values)
 CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
-    (
-        ("dev", "provider.issuer", "provider.client_authentication", "provider.client_secret"),
-        _client_secret,
-    ),
-    (("provider.ca_file",), lambda path: check_ca_file("provider.ca_file", path)),
+    *PROVIDER_CHECKS,
     (("dev", "session.store"), store_faults),
     (("session.store", "session.sentinel_password"), sentinel_faults),
     (("session.idle", "session.lifetime"), _idle),
     (("refresh.lease", "provider.total_timeout", "session.store_deadline"), check_lease),
+    (("operate.stop_deadline", "provider.total_timeout", "session.store_deadline"), check_stop),
     (("server.tls_certificate", "server.tls_key"), check_tls),
     (("logout.return_to",), _logout),
     (("operate.trusted_proxies",), _trust),
+    (("operate.traces",), _traces),
 )
 
 
@@ -148,10 +146,16 @@ def _paths(reading: Reading) -> Faults:
 
 # Keys of a route that say how its upstream is spoken to; of files they would promise too much.
 _OF_UPSTREAMS: Final = (
-    "strip", "auth", "methods", "navigation", "documents", "plaintext", "ca_file",
-    "request_cookies", "response_cookies", "headers", "max_body", "connect_timeout",
-    "answer_timeout", "idle_timeout", "connections",
+    "public_url", "strip", "auth", "provider", "anonymous", "resource", "audience", "scopes",
+    "require", "methods", "navigation", "documents",
+    "plaintext", "ca_file", "client_certificate", "client_key", "request_cookies",
+    "response_cookies", "headers",
+    "max_body", "connect_timeout", "answer_timeout", "idle_timeout", "connections",
 )  # fmt: skip
+# Keys of a route whose token is our own.
+_OF_OWN_TOKENS: Final = ("provider", "anonymous", "resource", "audience")
+# Keys of a route that say what its files carry; an upstream sends its own.
+_OF_FILES: Final = ("content_security_policy", "security_headers", "immutable")
 
 
 def _route(where: str, reading: Reading) -> Faults:
@@ -165,7 +169,7 @@ def _route(where: str, reading: Reading) -> Faults:
     if values.get("static") is not None:
         yield from _files(where, values, reading.written)
     elif values.get("upstream") is not None:
-        yield from _upstream(where, values, reading.written)
+        yield from _upstream(where, values, reading)
 
 
 def _target(where: str, upstream: str | None, static: Path | None) -> Faults:
@@ -192,7 +196,33 @@ def _files(where: str, values: Mapping[str, Any], written: set[str]) -> Faults:
             )
 
 
-def _upstream(where: str, values: Mapping[str, Any], written: set[str]) -> Faults:
+def _rule(where: str, values: Mapping[str, Any]) -> Faults:
+    auth = values.get("auth", "user")
+    ours = auth == "client"  # then the scopes are those of our own token
+    for name in ("scopes", "require"):
+        has_session = auth == "user" or (ours and not values.get("anonymous"))
+        if values.get(name) and not (has_session or (ours and name == "scopes")):
+            yield Fault(
+                key=f"{where}.{name}",
+                message="is asked of a session, and this route is open without one",
+                mend='remove it, or use auth = "user"',
+            )
+    if ours and any(claims_in_scope(scope) for scope in values.get("scopes", ())):
+        yield Fault(
+            key=f"{where}.scopes",
+            message="names a claim, and a token of our own has no person",
+            mend="write the scope as it is asked for",
+        )
+    for name in _OF_OWN_TOKENS:
+        if values.get(name) and not ours:
+            yield Fault(
+                key=f"{where}.{name}",
+                message="is about a token of our own, and this route gets none",
+                mend='remove it, or use auth = "client"',
+            )
+
+
+def _upstream(where: str, values: Mapping[str, Any], reading: Reading) -> Faults:
     parts = urlsplit(values["upstream"])
     if parts.scheme == "http" and not is_loopback(parts.hostname) and not values.get("plaintext"):
         yield Fault(
@@ -200,12 +230,18 @@ def _upstream(where: str, values: Mapping[str, Any], written: set[str]) -> Fault
             message="is plain http off loopback: tokens would travel in the clear",
             mend="use https, or say plaintext = true where something else protects that hop",
         )
-    if values.get("auth") == "client":
-        yield Fault(key=f"{where}.auth", message=f'"client" {_LATER}', mend='use "user" or "none"')
-    if f"{where}.content_security_policy" in written:
-        yield Fault(
-            key=f"{where}.content_security_policy",
-            message="means nothing beside upstream: the application sends its own",
-            mend="remove it",
-        )
+    yield from _rule(where, values)
+    for name in _OF_FILES:
+        if f"{where}.{name}" in reading.written:
+            yield Fault(
+                key=f"{where}.{name}",
+                message="means nothing beside upstream: the application sends its own",
+                mend="remove it",
+            )
     yield from check_ca_file(f"{where}.ca_file", values.get("ca_file"))
+    if values.get("auth") != "none":
+        yield from check_route(where, reading.values, values.get("client_certificate"))
+    if {"client_certificate", "client_key"} <= values.keys():
+        yield from check_client_pair(
+            where, parts.scheme, values["client_certificate"], values["client_key"]
+        )

@@ -1,4 +1,4 @@
-"""How long a refresh may take at most, and how long its lease must therefore last.
+"""How long a refresh may take at most, and what must therefore last as long: lease and stop.
 
 Shared by the check of a file and by the refresh itself, so that they cannot fall apart. Seconds
 throughout; both arguments are the configured time-outs.
@@ -40,4 +40,17 @@ def check_lease(
             key="refresh.lease",
             message="is shorter than a refresh may take: a token could be presented twice",
             mend=f"write {ceil(shortest)}s or more, or shorten provider.total_timeout",
+        )
+
+
+def check_stop(
+    stop_deadline: float, total_timeout: float, store_deadline: float
+) -> Iterator[Fault]:
+    """A refresh that a stop cuts off may lose the tokens that the provider has just granted."""
+    longest = shortest_lease(total_timeout, store_deadline)
+    if stop_deadline < longest:
+        yield Fault(
+            key="operate.stop_deadline",
+            message="is shorter than a refresh may take: a stop could cost a session",
+            mend=f"write {ceil(longest)}s or more, or shorten provider.total_timeout",
         )

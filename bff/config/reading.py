@@ -14,7 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from bff.config.faults import Fault
-from bff.config.model import File, Route, Section
+from bff.config.model import File
+from bff.config.route_section import Route
+from bff.config.section import Section
 
 
 @dataclass(slots=True)
@@ -121,8 +123,6 @@ def _is_branch(part: object) -> bool:
 
 
 def _unknown(name: str, section: type[Section]) -> tuple[str, str]:
-    if section is File and name == "frontends":
-        return "is not supported yet", "put its keys at the top of the file"
     near = difflib.get_close_matches(name, section.model_fields, n=1)
     return "is an unknown key", f'did you mean "{near[0]}"?' if near else "remove it"
 
@@ -137,12 +137,15 @@ _WRONG: Final = {
     "dict_type": ("is no table", "write a table in { }"),
     "path_type": ("is no path", "write it in quotes"),
     "too_short": ("is empty", "add at least {min_length}"),
+    "too_long": ("holds too much", "write {max_length} at most"),
     "string_too_short": ("is empty", "write at least {min_length} character"),
     "string_pattern_mismatch": ("holds what it may not", "it must match {pattern}"),
     "literal_error": ("is not a choice", "write {expected}"),
     "greater_than": ("is too small", "write more than {gt}{unit}"),
     "greater_than_equal": ("is too small", "write {ge}{unit} or more"),
     "less_than_equal": ("is too large", "write {le}{unit} or less"),
+    "missing": ("is missing", "add it"),
+    "extra_forbidden": ("is an unknown key", "remove it"),
     "bff": ("{message}", "{mend}"),
 }
 

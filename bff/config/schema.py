@@ -8,20 +8,50 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bff.config.model import File
+from bff.config.frontends import NAME
+from bff.config.model import File, FrontEndSection
 
-_UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
-_SIZES: Final = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1))
+UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
+SIZES: Final = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1))
 
 
 def schema() -> dict[str, Any]:
     """The schema as a document (JSON Schema 2020-12)."""
     made = File.model_json_schema()
     shown: dict[str, Any] = _shown(made)
+    one: dict[str, Any] = _shown(FrontEndSection.model_json_schema())
+    tables = shown.pop("$defs")
+    # Whole tables may stand at the top of the file instead.
+    inner = {**one["properties"], "providers": _named("Provider")}
+    frontend = {**one, "properties": inner, "required": ["origin", "routes"]}
+    rest = [name for name in one["required"] if name != "provider"]
+    del frontend["$defs"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {**tables, "FrontEnd": frontend},
         **shown,
+        "properties": {
+            **shown["properties"],
+            "providers": _named("Provider"),
+            "frontends": _named("FrontEnd"),
+        },
+        "required": ["keys"],
+        "oneOf": [
+            {"required": [*rest, "provider"]},
+            {"required": [*rest, "providers"]},
+            {"required": ["frontends"]},
+        ],
         "title": "bff",
+    }
+
+
+def _named(table: str) -> dict[str, Any]:
+    """Tables of that kind, each under a name."""
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "additionalProperties": {"$ref": f"#/$defs/{table}"},
     }
 
 
@@ -61,16 +91,16 @@ _LIMITS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 def _written(default: Any, pattern: str) -> Any:
     """The default as it would stand in the file."""
     if "ms" in pattern:
-        return _with_unit(default, _UNITS)
+        return with_unit(default, UNITS)
     if "KiB" in pattern:
-        return _with_unit(default, _SIZES)
+        return with_unit(default, SIZES)
     if isinstance(default, list) and default and isinstance(default[-1], int):
         host, port = default
         return f"{host}:{port}"
     return default
 
 
-def _with_unit(value: float, units: tuple[tuple[str, float], ...]) -> str:
+def with_unit(value: float, units: tuple[tuple[str, float], ...]) -> str:
     """The value in the largest unit that leaves it whole."""
     unit, size = next(each for each in units if value >= each[1] and value % each[1] == 0)
     return f"{value / size:.0f}{unit}"

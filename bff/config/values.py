@@ -7,10 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NewType
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 Origin = NewType("Origin", str)  # scheme://host[:port], lower case, without a default port
+
+ADMIN_PASSWORD: Final = 16  # characters that it has at least
 
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -77,6 +86,15 @@ def _from_place(kind: str, where: str) -> str:
     return found
 
 
+def _long(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < ADMIN_PASSWORD:
+        raise fault(
+            f"is shorter than {ADMIN_PASSWORD} characters",
+            "make one with `openssl rand -base64 24`: a program keeps it, nobody types it",
+        )
+    return value
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether the host names this machine: localhost, its subdomains, or a loopback address."""
     if host is None:
@@ -140,6 +158,16 @@ def _server_url(value: object) -> object:
     return value
 
 
+def _endpoint(value: object) -> object:
+    mend = 'write an absolute URL, as "https://login.example.com/oauth/token"'
+    parts = _parts(value, "endpoint", mend)
+    if {"#", "@"} & set(str(value)):
+        raise fault("is no endpoint", mend)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise fault("is http and not loopback", "use https: secrets and tokens travel there")
+    return value
+
+
 def _issuer(value: object) -> object:
     _server_url(value)
     parts = urlsplit(str(value))
@@ -182,11 +210,20 @@ Octets = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(B|KiB|MiB|GiB)$"}),
 ]
 Secret = Annotated[SecretStr, BeforeValidator(read_secret), WithJsonSchema(_SECRET_SCHEMA)]
+AdminPassword = Annotated[
+    SecretStr,
+    AfterValidator(_long),
+    BeforeValidator(read_secret),
+    WithJsonSchema(_SECRET_SCHEMA),
+]
 OriginUrl = Annotated[
     Origin, BeforeValidator(_origin), WithJsonSchema({"type": "string", "format": "uri"})
 ]
 ServerUrl = Annotated[
     str, BeforeValidator(_server_url), WithJsonSchema({"type": "string", "format": "uri"})
+]
+EndpointUrl = Annotated[
+    str, BeforeValidator(_endpoint), WithJsonSchema({"type": "string", "format": "uri"})
 ]
 IssuerUrl = Annotated[
     str, BeforeValidator(_issuer), WithJsonSchema({"type": "string", "format": "uri"})

@@ -107,6 +107,9 @@ class Cycle:
         """The browser takes more again."""
         self._writable.set()
 
+    def drain(self) -> None:
+        """It comes to its end by itself."""
+
     def gone(self) -> None:
         """The browser has gone, or what it sends is no request."""
         self._gone = True
@@ -211,6 +214,9 @@ class Prepared:
 
     def writable(self) -> None:
         """It is small."""
+
+    def drain(self) -> None:
+        """It comes to its end by itself."""
 
     def gone(self) -> None:
         """Nobody waits for it any more."""

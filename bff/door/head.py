@@ -5,11 +5,13 @@ After the parser, before a request exists for anybody else (RFC 9112 §3, RFC 91
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 from typing_extensions import override
 
+from bff.caller.request import Section, join_fields, section_of
 from bff.problem import Headers, Reason, Refused
 
 TARGET_OCTETS: Final = 8 * 1024
@@ -26,7 +28,6 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     target: bytes
     frontend: str  # the name of the one that answers for this host
-    expects_continue: bool
     answered_here: bool  # OPTIONS * and OPTIONS that may go no further (RFC 9110 §9.3.7, §7.6.2)
 
     @override
@@ -35,35 +36,50 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return "<Head>"
 
 
-def judge(
-    method: str,
-    target: bytes,
-    version: str,
-    fields: Mapping[bytes, bytes],
-    repeated: frozenset[bytes],
-    hosts: Mapping[bytes, str],
-) -> Head:
-    """The head, if it is a request to one of our hosts. Raises Refused.
+def read_section(
+    method: str, version: str, headers: Headers, *, asked: bool, remember: bool
+) -> Section:
+    """The method and the header section, judged. Raises Refused.
 
-    `fields` are joined by name; `repeated`: the names that came more than once.
+    `asked`: the parser stops after this head, for an upgrade. `remember`: it is small enough to
+    be kept, for the browser's next request.
     """
+    if not remember:
+        return _read_section(method, version, tuple(headers), asked)
+    return _remembered(method, version, tuple(headers), asked)
+
+
+def _read_section(
+    method: str, version: str, headers: tuple[tuple[bytes, bytes], ...], asked: bool
+) -> Section:
+    listed = list(headers)
+    fields, repeated = join_fields(listed)
     if version not in ("1.0", "1.1") or repeated & _ONCE:
         raise Refused(Reason.BAD_REQUEST)
-    _judge_framing(version, fields.get(b"transfer-encoding"), fields.get(b"content-length"))
+    _judge_framing(method, version, fields.get(b"transfer-encoding"), fields.get(b"content-length"))
     if method in ("CONNECT", "TRACE"):
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=METHODS)
-    origin_form, authority = _origin_form(method, target)
-    frontend = _frontend(fields.get(b"host"), authority, hosts)
-    expect = fields.get(b"expect")
-    if expect is not None and expect.lower() != b"100-continue":
+    if fields.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise Refused(Reason.EXPECTATION_FAILED)
-    here = method == "OPTIONS" and (origin_form == b"*" or fields.get(b"max-forwards") == b"0")
-    return Head(
-        target=origin_form,
-        frontend=frontend,
-        expects_continue=expect is not None,
-        answered_here=here,
+    return section_of(method, listed, fields, upgrade=judge_upgrade(fields, asked=asked))
+
+
+_remembered = lru_cache(maxsize=2048)(_read_section)  # a refusal is reckoned anew each time
+
+
+def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> Head:
+    """The head, if it is a request to one of our hosts. Raises Refused."""
+    origin_form, authority = _origin_form(section.method, target)
+    frontend = _frontend(section.fields.get(b"host"), authority, hosts)
+    here = section.method == "OPTIONS" and (
+        origin_form == b"*" or _goes_no_further(section.fields.get(b"max-forwards", b""))
     )
+    return Head(target=origin_form, frontend=frontend, answered_here=here)
+
+
+def _goes_no_further(max_forwards: bytes) -> bool:
+    """Whether the number is zero, however it is written; what is no number is as none."""
+    return max_forwards.isdigit() and not max_forwards.strip(b"0")
 
 
 _ONCE: Final = frozenset({b"host", b"transfer-encoding", b"content-length"})
@@ -79,9 +95,16 @@ def _frontend(host: bytes | None, authority: bytes | None, hosts: Mapping[bytes,
     return frontend
 
 
-def _judge_framing(version: str, coding: bytes | None, length: bytes | None) -> None:
+_CONTENTLESS: Final = frozenset({"GET", "HEAD"})
+
+
+def _judge_framing(method: str, version: str, coding: bytes | None, length: bytes | None) -> None:
     """One framing or none (RFC 9112 §6.1, §6.3); anything else smuggles."""
     if length is not None and (not length.isdigit() or len(length) > 18):
+        raise Refused(Reason.BAD_REQUEST)
+    # No browser sends a body with these, and a server that expects none takes it for the next
+    # request (RFC 9110 §9.3.1).
+    if method in _CONTENTLESS and (coding is not None or int(length or b"0")):
         raise Refused(Reason.BAD_REQUEST)
     if coding is None:
         return
@@ -117,14 +140,19 @@ def section_octets(headers: Headers) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def judge_upgrade(fields: Mapping[bytes, bytes]) -> None:
-    """A request that would be another protocol goes on as the HTTP/1.1 it is (RFC 9110 §7.8).
+def judge_upgrade(fields: Mapping[bytes, bytes], *, asked: bool) -> bool:
+    """Whether the request is one for a WebSocket; `asked`: the parser stops after its head.
 
-    Its body the parser does not read, so a body could be taken for the next request.
-    Raises Refused: BAD_REQUEST for a body, NOT_IMPLEMENTED for a WebSocket.
+    Any other upgrade is not taken, the request goes on as the HTTP/1.1 it is (RFC 9110 §7.8). Its
+    body the parser does not read, so a body could be taken for the next request. What lacks a
+    part of the handshake must not pass as a plain request (W-03). Raises Refused(BAD_REQUEST).
     """
-    if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
-        raise Refused(Reason.BAD_REQUEST)
+    if not asked and b"upgrade" not in fields and b"sec-websocket-key" not in fields:
+        return False
     wanted = fields.get(b"upgrade", b"").split(b",")
-    if any(protocol.strip(b" \t").lower() == b"websocket" for protocol in wanted):
-        raise Refused(Reason.NOT_IMPLEMENTED)
+    named = any(protocol.strip(b" \t").lower() == b"websocket" for protocol in wanted)
+    socket = named or b"sec-websocket-key" in fields
+    has_body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+    if has_body if asked else socket:
+        raise Refused(Reason.BAD_REQUEST)
+    return socket

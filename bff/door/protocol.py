@@ -7,54 +7,40 @@ timers run for head and progress, and every refusal is ours.
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bff.caller.peer import Network
-from bff.caller.request import BrowserRequest, join_fields, read_request
+from bff.caller.request import Section, read_request
 from bff.door.answers import meaning, options
 from bff.door.cycle import Cycle, Prepared, asgi_scope
+from bff.door.date import date_line
 from bff.door.head import (
     SECTION_OCTETS,
     TARGET_OCTETS,
+    Head,
     judge,
-    judge_upgrade,
+    read_section,
     section_octets,
 )
+from bff.door.idle import Idle, make_room
+from bff.door.rules import Behind, Rules
 from bff.door.turns import Turns
+from bff.journal.metrics import REFUSALS, count
 from bff.problem import Headers, Reason, Refused, refusal
-from bff.wire import Answering, Turn
+from bff.relay.proxy_status import with_proxy_status
+from bff.wire import BUFFERED, Answering, Turn
 
-CROWDED: Final = 4096  # octets; in a larger read, each head is taken off what the next has used
+CROWDED: Final = 4096  # octets; in a larger read, each head is taken off what the next has used,
+# and is not remembered
+CHUNK_OCTETS: Final = 16  # what an honest chunk takes at most beside its octets
+# Of these the parser makes up its mind whether the connection goes on, and so do we.
+_HEEDED: Final = frozenset({b"connection", b"proxy-connection"})
+FRESH: Final = 1.0  # seconds that a new connection has at the end, for the request it was made for
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
-
-
-class Behind(Protocol):
-    """What stands behind the door; asked anew for every request, for it may be exchanged."""
-
-    @property
-    def trusted(self) -> Sequence[Network]:
-        """The proxies whose word counts."""
-        ...
-
-    def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Answering | None:
-        """Who answers past the ASGI application, if anyone does."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the door holds every request to. Times in seconds."""
-
-    hosts: Mapping[bytes, str]  # Host value → name of the front end
-    secure: bool
-    head_timeout: float
-    progress_timeout: float
 
 
 class Door(HttpToolsProtocol):
@@ -62,6 +48,7 @@ class Door(HttpToolsProtocol):
 
     rules: Rules
     behind: Behind
+    leaving = False  # the process is about to stop: each answer is the last of its connection
 
     @override
     def connection_made(  # type: ignore[override]  # TCP and TLS give a Transport; so uvicorn
@@ -72,23 +59,23 @@ class Door(HttpToolsProtocol):
         self._in_body = False
         self.turns = Turns(self.resume_reading)
         self._shut = False  # nothing further is read as a request
+        self._upgrading = False  # what follows are no requests, but octets of a WebSocket
         self._octets = 0  # of the head that is arriving, and of what else came in the same read
-        self._dated: object = None
-        self._date_line = b""
+        self._beside_body = 0  # octets after a head that are no body: chunk lines, trailers
         self._timer: asyncio.TimerHandle | None = None
         self._progress_at = 0.0
         self._raw: list[bytes] = []
-        # A connection on which nothing ever arrives goes the way of an idle one.
-        self._idle_since: float | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._start_idling()
+        self._early = b""  # of a WebSocket that is not open yet
+        self._crowded = len(self.connections) > self.rules.connections
+        self.idle = Idle(self.loop, transport, self.timeout_keep_alive)
+        if self._crowded and not make_room(self.connections, self, self.rules.connections):
+            transport.abort()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._shut = True
         self._stop_timer()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self.idle.stop()
         self.turns.abandon()
         self.cycle = None  # type: ignore[assignment]  # nothing of ours is uvicorn's to tell
         super().connection_lost(exc)
@@ -96,31 +83,49 @@ class Door(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self._shut:
+            self._after_upgrade(data)
             return
-        self._idle_since = None
+        self.idle.busy()
         self._progress_at = self.loop.time()
         if not self._in_head:
             self._octets = 0  # where this chunk begins one or more heads
         self._octets += len(data)
+        self._beside_body += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._shut = True  # the parser stops here; what follows is not read
+        except httptools.HttpParserUpgrade as upgrade:
+            self._shut = True  # the parser stops here
+            self._stop_timer()
+            self._early += data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse(meaning(error))
-            return
-        if self._in_head:
-            self._judge_unfinished_head()
+            self._refuse(meaning(error))  # in its turn: what came before it goes on
+        if self._in_head or self._in_body:
+            self._judge_unfinished()
         if (self._in_head or self._in_body) and not self._shut:
             self._start_timer()
         self.turns.advance()
         if (current := self.turns.current) is not None:
             current.flush()
 
-    def _judge_unfinished_head(self) -> None:
-        if sum(map(len, self._raw)) > TARGET_OCTETS:
+    def _after_upgrade(self, data: bytes) -> None:
+        """Octets of a WebSocket that is open, or of a browser that does not wait until it is."""
+        socket = self.turns.newest
+        if not self._upgrading or socket is None:
+            return  # thrown away
+        if not socket.response_started:
+            self._early += data
+            if len(self._early) > BUFFERED:
+                self.pause_reading()
+        elif not socket.response_complete:
+            socket.take_body(data)
+
+    def _judge_unfinished(self) -> None:
+        """Refuse what goes on for too long: a target, a head, chunk lines or trailers."""
+        if self._in_body and self._beside_body > SECTION_OCTETS:
+            self._refuse(Refused(Reason.HEADERS_TOO_LARGE))
+        elif self._in_head and sum(map(len, self._raw)) > TARGET_OCTETS:
             self._refuse(Refused(Reason.TARGET_TOO_LONG))
-        elif self._octets > TARGET_OCTETS + SECTION_OCTETS:
+        elif self._in_head and self._octets > TARGET_OCTETS + SECTION_OCTETS:
             self._refuse(Refused(Reason.HEADERS_TOO_LARGE))
 
     # The parser's callbacks.
@@ -140,6 +145,8 @@ class Door(HttpToolsProtocol):
         # After the head these are trailers, and they count for nothing (RFC 9110 §6.5.1).
         if self._in_head:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
+        elif name.lower() in _HEEDED:
+            raise Refused(Reason.BAD_REQUEST)  # the parser would heed it and hear nothing further
 
     @override
     def on_headers_complete(self) -> None:
@@ -153,38 +160,52 @@ class Door(HttpToolsProtocol):
         if self._octets > CROWDED:
             # 17: a method, the version and the line ends.
             self._octets -= len(target) + section_octets(self.headers) + 17
-        method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
-        fields, repeated = join_fields(self.headers)
-        head = judge(method, target, version, fields, repeated, self.rules.hosts)
-        keep_alive = version == "1.1" and self.parser.should_keep_alive()
-        if self.parser.should_upgrade():
-            judge_upgrade(fields)
-            keep_alive = False
-        self._in_body = True  # until the message is complete
-        if head.answered_here:
-            answer = options(secure=self.rules.secure)
-            self._enqueue(Prepared(self, answer, keep_alive=keep_alive))
-            return
-        hop = self.client[0] if self.client else ""
-        request = read_request(
-            method, head.target, self.headers, fields, hop=hop, trusted=self.behind.trusted
+        asked = bool(self.parser.should_upgrade())
+        section = read_section(
+            self.parser.get_method().decode("ascii"),
+            version,
+            self.headers,
+            asked=asked,
+            remember=self._octets <= CROWDED,
         )
+        head = judge(section, target, self.behind.hosts)
+        self._upgrading = section.upgrade
         turn = Turn(
             wire=self,
             version=version,
-            keep_alive=keep_alive,
-            expects_continue=head.expects_continue,
+            keep_alive=(
+                version == "1.1"
+                and not (asked or self._crowded or self.leaving)
+                and self.parser.should_keep_alive()
+            ),
+            expects_continue=section.expects_continue,
+            upgrade=section.upgrade,
         )
+        self.enqueue(self._answering(head, section, turn))
+        self._in_body = True  # until the message is complete
+        self._beside_body = 0
+
+    def _answering(self, head: Head, section: Section, turn: Turn) -> Answering:
+        """Who answers the request."""
+        if head.answered_here:
+            answer = options(secure=self.rules.secure)
+            return Prepared(self, answer, keep_alive=turn.keep_alive)
+        if turn.upgrade and (self.turns.current is not None or self.turns.waiting):
+            raise Refused(Reason.BAD_REQUEST)  # frames could not wait for its turn
+        hop = self.client[0] if self.client else ""
+        request = read_request(section, head.target, hop=hop, trusted=self.behind.trusted)
         answering = self.behind.lane(head.frontend, request, turn)
-        if answering is None:
-            scope = asgi_scope(request, head.frontend, turn)
-            answering = Cycle(self.app, scope, turn)
-        self._enqueue(answering)
+        if answering is not None:
+            return answering
+        if turn.upgrade:
+            raise Refused(Reason.NOT_IMPLEMENTED)
+        return Cycle(self.app, asgi_scope(request, head.frontend, turn), turn)
 
     @override
     def on_body(self, body: bytes) -> None:
         self._octets -= len(body)
+        self._beside_body = max(0, self._beside_body - len(body) - CHUNK_OCTETS)
         newest = self.turns.newest
         if newest is not None and not newest.response_complete:
             newest.take_body(body)
@@ -199,7 +220,7 @@ class Door(HttpToolsProtocol):
 
     # Answers, in their order.
 
-    def _enqueue(self, answering: Answering) -> None:
+    def enqueue(self, answering: Answering) -> None:
         """Let it be answered after those before it."""
         self.cycle = answering  # type: ignore[assignment]  # uvicorn's shutdown looks there
         if not self.turns.add(answering):
@@ -211,13 +232,15 @@ class Door(HttpToolsProtocol):
         self._shut = True
         self._in_head = self._in_body = False
         self._stop_timer()
+        count(REFUSALS, refused.reason.value)
         answer = refusal(refused, request_id=secrets.token_hex(8), secure=self.rules.secure)
+        answer = with_proxy_status(answer, refused)
         prepared = Prepared(self, answer, keep_alive=False)
         # Where the body of a request is none, the refusal takes its place.
         if broken is not None and not broken.response_complete and not self.turns.withdraw_newest():
             self.break_off()
             return
-        self._enqueue(prepared)
+        self.enqueue(prepared)
         self.turns.advance()
 
     def answered(self, *, keep_alive: bool, body_unread: bool) -> None:
@@ -233,6 +256,26 @@ class Door(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def hand_over(self, answering: Answering) -> None:
+        """The connection speaks another protocol from here on, and this is who speaks it."""
+        self.cycle = answering  # type: ignore[assignment]  # uvicorn's shutdown looks there
+        self.turns.replace(answering)
+        self.resume_reading()
+        early, self._early = self._early, b""
+        if early:
+            answering.take_body(early)
+
+    @override
+    def shutdown(self) -> None:
+        """The process is about to stop (uvicorn asks)."""
+        if self.cycle is None or self._in_head:
+            # It was made to ask something, which may be on its way.
+            self.loop.call_later(FRESH, self.idle.close_now)
+        else:
+            super().shutdown()
+        if (current := self.turns.current) is not None:
+            current.drain()
+
     def _go_on(self) -> None:
         if self.transport.is_closing():
             return
@@ -240,7 +283,7 @@ class Door(HttpToolsProtocol):
             self.turns.advance()
         else:
             self.resume_reading()
-            self._start_idling()
+            self.idle.start()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run what takes its time; uvicorn's shutdown waits for it."""
@@ -262,35 +305,22 @@ class Door(HttpToolsProtocol):
 
     def resume_reading(self) -> None:
         """Take again what the browser sends."""
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
 
     @override
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.idle.not_taken(self.rules.write_timeout)
         if (current := self.turns.current) is not None:
             current.congested()
 
     @override
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.idle.taken()
         if (current := self.turns.current) is not None:
             current.writable()
-
-    def _start_idling(self) -> None:
-        """Count the idle time; the timer is pushed out lazily, as most requests follow soon."""
-        self._idle_since = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle_for_long)
-
-    def _idle_for_long(self) -> None:
-        self._idle_timer = None
-        if self._idle_since is None or self.transport.is_closing():
-            return  # busy; whoever completes the answer starts to count again
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._idle_timer = self.loop.call_later(left, self._idle_for_long)
-        else:
-            self.transport.close()
 
     def _close_gently(self) -> None:
         """Close for writing, throw away what still comes, close (RFC 9112 §9.6).
@@ -313,13 +343,7 @@ class Door(HttpToolsProtocol):
 
     def date_line(self) -> bytes:
         """The Date field that uvicorn makes once a second."""
-        fields = self.server_state.default_headers
-        if fields is not self._dated:
-            self._dated = fields
-            self._date_line = b"".join(
-                [b"date: %s\r\n" % value for name, value in fields if name == b"date"]
-            )
-        return self._date_line
+        return date_line(self.server_state.default_headers)
 
     # Timers.
 

@@ -45,16 +45,23 @@ class Turns:
             self.running = None
         return True
 
+    def replace(self, answering: Answering) -> None:
+        """Another goes on in the turn of the one that is being answered."""
+        self.running = self.newest = answering
+
     def abandon(self) -> None:
         """The browser has gone: nothing is answered any more."""
         self.ended = True
         for answering in (self.current, *self._waiting):
             if answering is not None:
                 answering.gone()
+        # They hold the connection: let go of them here, no collector is needed.
+        self.running = self.newest = None
+        self._waiting.clear()
 
     def advance(self) -> None:
         """Begin what waits while nothing is being answered. Not nested: many may wait."""
-        if self._advancing:
+        if self._advancing or not self._waiting:
             return
         self._advancing = True
         while self._waiting and self.current is None and not self.ended:

@@ -28,11 +28,15 @@ class Event(StrEnum):
     REFRESH_REJECTED = "refresh_rejected"
     REFRESH_FAILED = "refresh_failed"
     PROVIDER_LOGOUT = "provider_logout"
+    PROVIDER_LOGOUT_REFUSED = "provider_logout_refused"
     CSRF_REFUSED = "csrf_refused"
     COOKIE_FORGED = "cookie_forged"
     RECORD_REFUSED = "record_refused"
     SESSION_KILLED = "session_killed"
+    ADMIN_REFUSED = "admin_refused"
+    ACCESS_REFUSED = "access_refused"
     REVOCATION_FAILED = "revocation_failed"
+    TRACES_FAILED = "traces_failed"
     PROVIDER_FAILED = "provider_failed"
     STORE_FAILED = "store_failed"
     UPSTREAM_FAILED = "upstream_failed"
@@ -43,6 +47,7 @@ class Event(StrEnum):
     RELOADED = "reloaded"
     RELOAD_REFUSED = "reload_refused"
     WORKER_DIED = "worker_died"
+    WORKER_HUNG = "worker_hung"
 
 
 AUDIT: Final = frozenset(
@@ -52,10 +57,13 @@ AUDIT: Final = frozenset(
         Event.LOGOUT,
         Event.REFRESH_REJECTED,
         Event.PROVIDER_LOGOUT,
+        Event.PROVIDER_LOGOUT_REFUSED,
         Event.CSRF_REFUSED,
         Event.COOKIE_FORGED,
         Event.RECORD_REFUSED,
         Event.SESSION_KILLED,
+        Event.ADMIN_REFUSED,
+        Event.ACCESS_REFUSED,
     }
 )
 
@@ -72,7 +80,6 @@ FIELDS: Final = frozenset(
         "endpoint",
         "status",
         "operation",
-        "route",
         "count",
         "seconds",
         "kid",
@@ -81,7 +88,6 @@ FIELDS: Final = frozenset(
         "worker",
         "key",
         "code",
-        "config",
     }
 )
 
@@ -148,9 +154,11 @@ _ERRORS: Final = frozenset(
         Event.UPSTREAM_FAILED,
         Event.REFRESH_FAILED,
         Event.REVOCATION_FAILED,
+        Event.TRACES_FAILED,
         Event.RECORD_REFUSED,
         Event.RELOAD_REFUSED,
         Event.WORKER_DIED,
+        Event.WORKER_HUNG,
     }
 )
 

@@ -14,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
 SILENT_SECONDS: Final = 10.0  # after which a worker that says nothing is not ready
 
 
@@ -30,7 +31,11 @@ class Worker:
         """Why it is not ready; nothing if it is."""
         if self.pid is None or self.heard is None:
             return ("starting",)
-        return ("silent",) if self.heard > SILENT_SECONDS else self.troubles
+        return ("silent",) if self.is_mute() else self.troubles
+
+    def is_mute(self) -> bool:
+        """Whether it has said nothing, or nothing for too long."""
+        return self.heard is None or self.heard > SILENT_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +53,16 @@ class Health:
         )
 
 
-def answer(method: str, path: str, health: Health) -> Answer:
-    """The answer to a request on the operations address."""
-    if path not in ("/live", "/ready"):
+def answer(method: str, path: str, health: Health, metrics: Callable[[], bytes]) -> Answer:
+    """The answer to a request on the operations address. `metrics`: in Prometheus' text format."""
+    if path not in ("/live", "/ready", "/metrics"):
         return _json(404, {"title": "There is nothing here"})
     if method not in ("GET", "HEAD"):
         refused = _json(405, {"title": "The method is not allowed here"})
         refused.headers.append((b"allow", b"GET, HEAD"))
         return refused
+    if path == "/metrics":
+        return _answer(200, _TEXT, metrics())
     if path == "/live":
         return _json(200, {"live": True})
     troubles = health.troubles()
@@ -68,9 +75,12 @@ def answer(method: str, path: str, health: Health) -> Answer:
 
 
 def _json(status: int, document: object) -> Answer:
-    body = json.dumps(document).encode() + b"\n"
+    return _answer(status, b"application/json", json.dumps(document).encode() + b"\n")
+
+
+def _answer(status: int, kind: bytes, body: bytes) -> Answer:
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", kind),
         (b"cache-control", b"no-store"),
         (b"content-length", str(len(body)).encode()),
     ]
@@ -82,9 +92,15 @@ class Operations:
     """The ASGI application of the operations address."""
 
     health: Callable[[], Health]
+    metrics: Callable[[], bytes]
+    admin: Callable[[Message, Receive], Awaitable[Answer | None]]  # None: there is no such page
 
-    async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
-        said = answer(scope["method"], scope["path"], self.health())
+        said: Answer | None = None
+        if scope["path"] == "/admin" or scope["path"].startswith("/admin/"):
+            said = await self.admin(scope, receive)
+        if said is None:
+            said = answer(scope["method"], scope["path"], self.health(), self.metrics)
         await send({"type": "http.response.start", "status": said.status, "headers": said.headers})
         await send({"type": "http.response.body", "body": said.body})

@@ -7,15 +7,16 @@ CallbackAnswer out. No endpoint is called from here.
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from bff.config.model import Provider
+from bff.config.provider_section import Provider
 from bff.config.values import Origin
 from bff.problem import Reason, Refused
+from bff.provider.call import Form
 from bff.provider.metadata import Metadata
+from bff.provider.organization import parameters_for
 
 CALLBACK_PATH: Final = "/bff/callback"
 _ENTROPY: Final = 32  # octets: 43 characters of base64url
@@ -46,31 +47,33 @@ def code_challenge(code_verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def redirect_uri(origin: Origin) -> str:
-    """Where the provider sends the browser back to; the same in both requests (L-08)."""
-    return origin + CALLBACK_PATH
+def redirect_uri(origin: Origin, provider: str = "") -> str:
+    """Where the provider sends the browser back to; the same in both requests (L-08).
+
+    Of several providers each has its own, by its name (C-05)."""
+    return f"{origin}{CALLBACK_PATH}/{provider}" if provider else origin + CALLBACK_PATH
 
 
-def authorization_url(
-    metadata: Metadata,
+def authorization_parameters(
     config: Provider,
     origin: Origin,
     attempt: Attempt,
     *,
+    provider: str = "",
     prompt: str | None = None,
     login_hint: str | None = None,
     acr_values: str | None = None,
     max_age: int | None = None,
     ui_locales: str | None = None,
-) -> str:
-    """The URL that begins the code flow (RFC 6749 §4.1.1).
+    organization: str | None = None,
+    more_scopes: tuple[str, ...] = (),
+    dpop_jkt: str | None = None,
+) -> Form:
+    """The request that begins the code flow (RFC 6749 §4.1.1).
 
-    What this one login asks for goes before the configured extras, which go before a query of
-    the endpoint's own; nothing goes before what the flow itself sets.
-    Raises Refused(PROVIDER_UNAVAILABLE) if the provider takes pushed requests only.
+    What this one login asks for goes before the configured extras; nothing goes before what the
+    flow itself sets.
     """
-    if metadata.requires_par:
-        raise Refused(Reason.PROVIDER_UNAVAILABLE)
     asked = {
         "prompt": prompt,
         "login_hint": login_hint,
@@ -78,19 +81,35 @@ def authorization_url(
         "max_age": None if max_age is None else str(max_age),
         "ui_locales": ui_locales,
     }
-    ours = {
+    scope = " ".join(dict.fromkeys((*config.scopes, *more_scopes)))
+    return {
         **config.parameters,
         **{name: value for name, value in asked.items() if value is not None},
+        **parameters_for(config.organization, organization),
         "response_type": "code",
         "client_id": config.client_id,
-        "redirect_uri": redirect_uri(origin),
-        "scope": " ".join(config.scopes),
+        "redirect_uri": redirect_uri(origin, provider),
+        **({"scope": scope} if scope else {}),
+        **resource_parameters(config),
         "state": attempt.state,
-        "nonce": attempt.nonce,
+        **({"nonce": attempt.nonce} if config.identity == "openid" else {}),
         "code_challenge": code_challenge(attempt.code_verifier),
         "code_challenge_method": "S256",
+        # So that the code is good with this key alone (RFC 9449 §10).
+        **({} if dpop_jkt is None else {"dpop_jkt": dpop_jkt}),
     }
-    return _with_query(metadata.authorization_endpoint, ours)
+
+
+def resource_parameters(config: Provider) -> Form:
+    """Which APIs the tokens are for, in every request for them (RFC 8707 §2)."""
+    return {"resource": config.resource} if config.resource else {}
+
+
+def authorization_url(metadata: Metadata, parameters: Form) -> str:
+    """Where the browser goes with a request, whole or by reference.
+
+    The parameters go before a query of the endpoint's own."""
+    return _with_query(metadata.authorization_endpoint, parameters)
 
 
 def end_session_url(
@@ -115,13 +134,13 @@ def end_session_url(
     return _with_query(metadata.end_session_endpoint, ours)
 
 
-def _with_query(endpoint: str, ours: Mapping[str, str]) -> str:
+def _with_query(endpoint: str, ours: Form) -> str:
     """The endpoint with its own query kept (RFC 6749 §3.1), each of our names once."""
     parts = urlsplit(endpoint)
     theirs = parse_qsl(parts.query, keep_blank_values=True)
     pairs = [pair for pair in theirs if pair[0] not in ours] + list(ours.items())
     # %20 and not "+": both are right in a form, and only one of them is right everywhere.
-    return urlunsplit(parts._replace(query=urlencode(pairs, quote_via=quote)))
+    return urlunsplit(parts._replace(query=urlencode(pairs, doseq=True, quote_via=quote)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,13 +190,15 @@ def _single(values: list[tuple[str, str]], name: str) -> str | None:
     return found[0] if found else None
 
 
-def check_issuer(answer: CallbackAnswer, issuer: str, metadata: Metadata) -> None:
+def check_issuer(
+    answer: CallbackAnswer, issuer: str, metadata: Metadata, *, required: bool = False
+) -> None:
     """Raise Refused(ISSUER_MISMATCH) unless the answer can be `issuer`'s (RFC 9207 §2.4).
 
-    To be asked before an answer is believed, an error too.
+    To be asked before an answer is believed, an error too. `required`: whatever metadata says.
     """
     if answer.iss is None:
-        if metadata.iss_parameter_supported:
+        if required or metadata.iss_parameter_supported:
             raise Refused(Reason.ISSUER_MISMATCH)
     elif answer.iss != issuer:
         raise Refused(Reason.ISSUER_MISMATCH)

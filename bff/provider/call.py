@@ -12,18 +12,26 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from time import perf_counter
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
 
-from bff.config.model import Provider
+from bff.config.certificates import client_tls
+from bff.config.provider_section import Provider
 from bff.journal.log import Event, tell
+from bff.journal.metrics import PROVIDER_CALLS, PROVIDER_SECONDS, count, status_class, timed
+from bff.journal.trace import asked
 from bff.problem import Reason, Refused
+from bff.provider.dpop import read_nonce
 
 MAX_BODY: Final = 1024 * 1024  # octets
 MAX_RETRY_AFTER: Final = 3600  # seconds; a longer wait is a mistake, and would look like an outage
+
+# A value that is many is sent once for each.
+Form = Mapping[str, str | tuple[str, ...]]
 
 
 class Fault(StrEnum):
@@ -49,6 +57,7 @@ class Reply:
     body: bytes = field(repr=False)
     retry_after: int | None = None
     date: float | None = None  # seconds since the epoch, by the server's own clock
+    dpop_nonce: str | None = field(default=None, repr=False)
 
     def json_object(self) -> dict[str, object] | None:
         """The body where it is a JSON object and says so; None for all else."""
@@ -116,7 +125,7 @@ class ProviderHttp:
         )
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                verify=_tls(config), http2=False, trust_env=False, limits=limits, retries=0
+                verify=provider_tls(config), http2=False, trust_env=False, limits=limits, retries=0
             ),
             trust_env=False,
             follow_redirects=False,
@@ -148,7 +157,7 @@ class ProviderHttp:
     async def post_form(
         self,
         url: str,
-        form: Mapping[str, str],
+        form: Form,
         *,
         headers: Mapping[str, str],
         kind: str,
@@ -161,7 +170,7 @@ class ProviderHttp:
         request = self._client.build_request(
             "POST",
             url,
-            content=urlencode(form).encode(),
+            content=urlencode(form, doseq=True).encode(),
             headers={**headers, "content-type": "application/x-www-form-urlencoded"},
         )
         return await self._call(request, kind, share, until)
@@ -203,12 +212,25 @@ class ProviderHttp:
                 fault = Fault.UNSURE
 
         request.extensions["trace"] = trace
+        span = asked(kind)
+        if span is not None:
+            request.headers["traceparent"] = span.traceparent()
+        status: int | None = None
+        began_at = perf_counter()
         try:
             async with asyncio.timeout_at(self.deadline() if until is None else until):
-                return await self._read(request)
+                reply = await self._read(request)
+            status = reply.status
         except (httpx.HTTPError, TimeoutError, Oversized, Encoded) as error:
             tell(Event.PROVIDER_FAILED, endpoint=kind, error=_type(error), code=fault.value)
-        return fault
+            count(PROVIDER_CALLS, kind, fault.value)
+            return fault
+        finally:
+            timed(PROVIDER_SECONDS, kind).observe(perf_counter() - began_at)
+            if span is not None:
+                span.end(status)
+        count(PROVIDER_CALLS, kind, status_class(reply.status))
+        return reply
 
     async def _read(self, request: httpx.Request) -> Reply:
         response = await self._client.send(request, stream=True)
@@ -231,6 +253,7 @@ class ProviderHttp:
                 response.headers.get("retry-after"), response.headers.get("date")
             ),
             date=read_date(response.headers.get("date")),
+            dpop_nonce=read_nonce(response.headers.get("dpop-nonce")),
         )
 
 
@@ -239,13 +262,11 @@ def login_bound(config: Provider) -> int:
     return max(1, min(config.connections * 3 // 4, config.connections - 1))
 
 
-def _tls(config: Provider) -> ssl.SSLContext:
-    """The system's roots and those of `ca_file`. There is no switch that trusts anyone (P-03)."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if config.ca_file is not None:
-        context.load_verify_locations(cafile=config.ca_file)
-    return context
+def provider_tls(config: Provider) -> ssl.SSLContext:
+    """The system's roots and those of `ca_file`. There is no switch that trusts anyone (P-03).
+
+    With our certificate, if there is one, for whoever asks to see it (RFC 8705 §2)."""
+    return client_tls(config.ca_file, config.client_certificate, config.client_key)
 
 
 def _type(error: BaseException) -> str:

@@ -7,20 +7,18 @@ signature, always (K-11), then the claims, by tables of which one row is one rul
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
 from bff.provider.call import json_object
+from bff.provider.claims import Claims, audiences_of, number_of, text_of
 from bff.provider.jws import JwsHeader, TokenFault, read_header
 from bff.provider.server import AuthorizationServer
 
 ISSUED_WITHIN: Final = 600  # seconds
-_MAX_TIME: Final = 1e12  # beyond any date
-
-Claims = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +51,6 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What one attempt to sign in is held to besides; `max_age` in seconds."""
-
-    nonce: str = field(repr=False)
-    max_age: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OriginalClaims:
     """What an ID token of a refresh is held to besides (OpenID Connect Core §12.2)."""
 
@@ -77,10 +67,9 @@ def check_claims(claims: Claims, expected: Expected, now: float) -> TokenFault |
     return next((fault for fault, holds in CHECKS if not holds(claims, expected, now)), None)
 
 
-def check_login(claims: Claims, asked: Asked, earliest: float) -> TokenFault | None:
-    """The same for the token of a login; `earliest`: now, less the skew."""
-    rules = LOGIN_CHECKS
-    return next((fault for fault, holds in rules if not holds(claims, asked, earliest)), None)
+def check_login(claims: Claims, nonce: str) -> TokenFault | None:
+    """The same for the token of a login: it belongs to the attempt that sent this nonce."""
+    return None if _same(claims.get("nonce"), nonce) else TokenFault.NONCE
 
 
 def check_refreshed(claims: Claims, original: OriginalClaims) -> TokenFault | None:
@@ -89,39 +78,21 @@ def check_refreshed(claims: Claims, original: OriginalClaims) -> TokenFault | No
     return next((fault for fault, holds in rules if not holds(claims, original)), None)
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if -_MAX_TIME <= value <= _MAX_TIME else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _same(value: object, secret: str) -> bool:
     """Whether the value is that text, found out in constant time."""
     text = value if isinstance(value, str) else ""
     return hmac.compare_digest(text.encode(errors="replace"), secret.encode())
 
 
-def _audiences(claims: Claims) -> frozenset[str]:
-    """The audiences, a single one perhaps without a list (RFC 7519 §4.1.3); none if malformed."""
-    aud = claims.get("aud")
-    listed = aud if isinstance(aud, list) else [aud]
-    texts = [each for each in listed if isinstance(each, str)]
-    return frozenset(texts if len(texts) == len(listed) else [])
-
-
 def _aud_is_ours(claims: Claims, expected: Expected, _now: float) -> bool:
-    audiences = _audiences(claims)
+    audiences = audiences_of(claims)
     others = audiences - {expected.client_id}
     return expected.client_id in audiences and others <= set(expected.trusted_audiences)
 
 
 def _azp_is_ours(claims: Claims, expected: Expected, _now: float) -> bool:
     if "azp" not in claims:
-        return len(_audiences(claims)) == 1
+        return len(audiences_of(claims)) == 1
     return claims["azp"] == expected.client_id
 
 
@@ -131,12 +102,12 @@ def _sub_is_one(claims: Claims, _expected: Expected, _now: float) -> bool:
 
 
 def _exp_is_ahead(claims: Claims, expected: Expected, now: float) -> bool:
-    exp = _number(claims.get("exp"))
+    exp = number_of(claims.get("exp"))
     return exp is not None and now < exp + expected.skew
 
 
 def _iat_is_recent(claims: Claims, expected: Expected, now: float) -> bool:
-    iat = _number(claims.get("iat"))
+    iat = number_of(claims.get("iat"))
     if iat is None:
         return False
     return iat - expected.skew <= now <= iat + ISSUED_WITHIN + expected.skew
@@ -145,7 +116,7 @@ def _iat_is_recent(claims: Claims, expected: Expected, now: float) -> bool:
 def _nbf_is_past(claims: Claims, expected: Expected, now: float) -> bool:
     if "nbf" not in claims:
         return True
-    nbf = _number(claims["nbf"])
+    nbf = number_of(claims["nbf"])
     return nbf is not None and nbf - expected.skew <= now
 
 
@@ -153,13 +124,6 @@ def _at_hash_matches(claims: Claims, expected: Expected, _now: float) -> bool:
     if "at_hash" not in claims:
         return True
     return _same(claims["at_hash"], at_hash(expected.access_token, expected.alg))
-
-
-def _is_logged_in_since(claims: Claims, asked: Asked, earliest: float) -> bool:
-    if asked.max_age is None:
-        return True
-    auth_time = _number(claims.get("auth_time"))
-    return auth_time is not None and earliest - auth_time <= asked.max_age
 
 
 def _nonce_is_kept(claims: Claims, original: OriginalClaims) -> bool:
@@ -170,7 +134,7 @@ def _auth_time_is_kept(claims: Claims, original: OriginalClaims) -> bool:
     # Where the first token had none there is nothing that it could contradict.
     if "auth_time" not in claims or original.auth_time is None:
         return True
-    return _number(claims["auth_time"]) == original.auth_time
+    return number_of(claims["auth_time"]) == original.auth_time
 
 
 CHECKS: Final[tuple[tuple[TokenFault, Callable[[Claims, Expected, float], bool]], ...]] = (
@@ -185,14 +149,10 @@ CHECKS: Final[tuple[tuple[TokenFault, Callable[[Claims, Expected, float], bool]]
     (TokenFault.NBF, _nbf_is_past),
     (TokenFault.AT_HASH, _at_hash_matches),
 )
-LOGIN_CHECKS: Final[tuple[tuple[TokenFault, Callable[[Claims, Asked, float], bool]], ...]] = (
-    (TokenFault.NONCE, lambda claims, asked, _earliest: _same(claims.get("nonce"), asked.nonce)),
-    (TokenFault.AUTH_TIME, _is_logged_in_since),
-)
 REFRESH_CHECKS: Final[tuple[tuple[TokenFault, Callable[[Claims, OriginalClaims], bool]], ...]] = (
     (TokenFault.ISS, lambda claims, original: claims.get("iss") == original.iss),
     (TokenFault.SUB, lambda claims, original: claims.get("sub") == original.sub),
-    (TokenFault.AUD, lambda claims, original: _audiences(claims) == frozenset(original.aud)),
+    (TokenFault.AUD, lambda claims, original: audiences_of(claims) == frozenset(original.aud)),
     (TokenFault.AZP, lambda claims, original: claims.get("azp") == original.azp),
     (TokenFault.NONCE, _nonce_is_kept),
     (TokenFault.AUTH_TIME, _auth_time_is_kept),
@@ -214,14 +174,12 @@ async def verify_id_token(
     *,
     access_token: str,
     nonce: str,
-    max_age: int | None = None,
 ) -> IdToken:
     """The ID token of a login (OpenID Connect Core §3.1.3.7).
 
     Raises Refused(ID_TOKEN_INVALID), or PROVIDER_UNAVAILABLE if the keys cannot be fetched."""
-    claims, now = await _believed(server, token, access_token)
-    asked = Asked(nonce=nonce, max_age=max_age)
-    return _read(claims, check_login(claims, asked, now - server.config.clock_skew))
+    claims = await _believed(server, token, access_token)
+    return _read(claims, check_login(claims, nonce))
 
 
 async def verify_refreshed(
@@ -230,14 +188,14 @@ async def verify_refreshed(
     """The ID token that came with a refresh (OpenID Connect Core §12.2).
 
     Raises Refused(ID_TOKEN_INVALID), or PROVIDER_UNAVAILABLE if the keys cannot be fetched."""
-    claims, _ = await _believed(server, token, access_token)
+    claims = await _believed(server, token, access_token)
     return _read(claims, check_refreshed(claims, original))
 
 
 async def _believed(
     server: AuthorizationServer, token: str | None, access_token: str
-) -> tuple[dict[str, object], float]:
-    """The claims of a token that is the issuer's and for us, and the time of the finding."""
+) -> dict[str, object]:
+    """The claims of a token that is the issuer's and for us."""
     header = read_header(token, server.config.algorithms)
     if token is None or not isinstance(header, JwsHeader):
         raise _refused(header)
@@ -247,7 +205,6 @@ async def _believed(
     claims = json_object(payload) if isinstance(payload, bytes) else None
     if claims is None:
         raise _refused(payload if isinstance(payload, TokenFault) else TokenFault.PAYLOAD)
-    now = server.clock.now()
     config = server.config
     expected = Expected(
         issuer=config.issuer,
@@ -257,10 +214,10 @@ async def _believed(
         alg=header.alg,
         access_token=access_token,
     )
-    fault = check_claims(claims, expected, now)
+    fault = check_claims(claims, expected, server.clock.now())
     if fault is not None:
         raise _refused(fault)
-    return claims, now
+    return claims
 
 
 def _refused(fault: object) -> Refused:
@@ -274,13 +231,13 @@ def _read(claims: dict[str, object], fault: TokenFault | None) -> IdToken:
     return IdToken(
         iss=str(claims["iss"]),
         sub=str(claims["sub"]),
-        aud=tuple(sorted(_audiences(claims))),
-        azp=_text(claims.get("azp")),
-        nonce=_text(claims.get("nonce")),
-        sid=_text(claims.get("sid")),
-        auth_time=_number(claims.get("auth_time")),
-        acr=_text(claims.get("acr")),
-        iat=_number(claims["iat"]) or 0.0,
-        exp=_number(claims["exp"]) or 0.0,
+        aud=tuple(sorted(audiences_of(claims))),
+        azp=text_of(claims.get("azp")),
+        nonce=text_of(claims.get("nonce")),
+        sid=text_of(claims.get("sid")),
+        auth_time=number_of(claims.get("auth_time")),
+        acr=text_of(claims.get("acr")),
+        iat=number_of(claims["iat"]) or 0.0,
+        exp=number_of(claims["exp"]) or 0.0,
         claims=claims,
     )

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from bff.provider.call import json_object
+from bff.provider.claims import text_of
 
 MAX_TOKEN: Final = 16 * 1024  # characters
 MIN_RSA_BITS: Final = 2048  # FAPI §5.4.1
@@ -50,6 +51,8 @@ class TokenFault(StrEnum):
     EVENTS = "events"
     ISS = "iss"
     SUB = "sub"
+    SID = "sid"
+    JTI = "jti"
     AUD = "aud"
     AZP = "azp"
     EXP = "exp"
@@ -58,6 +61,7 @@ class TokenFault(StrEnum):
     NONCE = "nonce"
     AT_HASH = "at_hash"
     AUTH_TIME = "auth_time"
+    ORGANIZATION = "organization"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,12 @@ def _base64url(part: str) -> bytes:
         return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def claimed_issuer(token: str) -> str:
+    """Whose token it says it is: good for nothing but the choice of whose keys are to prove it."""
+    claims = json_object(_base64url(token.split(".")[1])) if token.count(".") == 2 else None
+    return text_of((claims or {}).get("iss")) or ""
 
 
 def read_key(jwk: object) -> VerificationKey | None:

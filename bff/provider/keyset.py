@@ -4,6 +4,7 @@ After `metadata`, before `identity`. How often keys may be fetched does not depe
 tokens arrive with a key id that nobody knows.
 """
 
+from enum import StrEnum
 from typing import Final
 
 from bff.clock import Clock
@@ -24,6 +25,13 @@ from bff.provider.metadata import Discovery
 FRUITLESS_SECONDS: Final = 30  # between two fetches that brought no key for a token
 
 Keys = tuple[VerificationKey, ...]
+
+
+class Sender(StrEnum):
+    """Who brings a token: what strangers send must not keep new keys from the provider's own."""
+
+    PROVIDER = "provider"  # in its answer to a call of ours
+    ANYBODY = "anybody"
 
 
 def read_keys(document: dict[str, object]) -> Keys | None:
@@ -60,9 +68,11 @@ class KeySet:
         self._http = http
         self._clock = clock
         self._cached: Cached[Keys] = Cached(self._fetch, clock)
-        self._fruitless_at: float | None = None
+        self._fruitless_at: dict[Sender, float] = {}
 
-    async def payload(self, token: str, header: JwsHeader) -> bytes | TokenFault:
+    async def payload(
+        self, token: str, header: JwsHeader, *, sender: Sender = Sender.PROVIDER
+    ) -> bytes | TokenFault:
         """The payload of a token that one of the issuer's keys has signed.
 
         Raises Refused(PROVIDER_UNAVAILABLE) if keys are needed and not to be had."""
@@ -71,31 +81,32 @@ class KeySet:
         if not worth_a_fetch(found, header):
             return found
         if just_fetched:
-            self._fruitless_at = self._clock.now()
+            self._fruitless_at[sender] = self._clock.now()
             return found
-        return await self._after_a_fetch(found, token, header)
+        return await self._after_a_fetch(found, token, header, sender)
 
     async def close(self) -> None:
         """End a fetch that is under way."""
         await self._cached.close()
 
     async def _after_a_fetch(
-        self, found: bytes | TokenFault, token: str, header: JwsHeader
+        self, found: bytes | TokenFault, token: str, header: JwsHeader, sender: Sender
     ) -> bytes | TokenFault:
-        if self._cached.fetching or not self._was_fruitless():
+        if self._cached.fetching or not self._was_fruitless(sender):
             # Counted as fruitless until it proves otherwise: no second one begins meanwhile.
-            self._fruitless_at = self._clock.now()
+            self._fruitless_at[sender] = self._clock.now()
             try:
                 found = payload_under(await self._cached.fetched(), token, header)
             except Refused:
-                self._fruitless_at = None  # it did not say that there is no such key
+                if sender is Sender.PROVIDER:
+                    del self._fruitless_at[sender]  # it did not say that there is no such key
                 raise
             if isinstance(found, bytes):
-                self._fruitless_at = None
+                self._fruitless_at.pop(sender, None)
         return found
 
-    def _was_fruitless(self) -> bool:
-        at = self._fruitless_at
+    def _was_fruitless(self, sender: Sender) -> bool:
+        at = self._fruitless_at.get(sender)
         return at is not None and 0 <= self._clock.now() - at < FRUITLESS_SECONDS
 
     async def _fetch(self) -> Keys | None:

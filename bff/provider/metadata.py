@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bff.clock import Clock
-from bff.config.model import Provider
+from bff.config.provider_section import Provider
 from bff.config.values import is_loopback
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
@@ -31,9 +31,10 @@ class Metadata:
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
-    jwks_uri: str
+    jwks_uri: str  # empty: there are none
     userinfo_endpoint: str | None
     revocation_endpoint: str | None
+    pushed_authorization_request_endpoint: str | None
     end_session_endpoint: str | None
     iss_parameter_supported: bool  # authorization_response_iss_parameter_supported (RFC 9207)
     requires_par: bool  # require_pushed_authorization_requests (RFC 9126)
@@ -52,8 +53,11 @@ def oauth_metadata_urls(issuer: str) -> tuple[str, ...]:
     return (inserted,) if inserted == appended else (inserted, appended)
 
 
-def read_metadata(document: Mapping[str, object], issuer: str) -> Metadata:
+def read_metadata(document: Mapping[str, object], issuer: str, *, mtls: bool = False) -> Metadata:
     """The metadata in the document.
+
+    `mtls`: we show a certificate, so that what we call ourselves is at its
+    `mtls_endpoint_aliases`, where it has them (RFC 8705 §5).
 
     Raises Refused(PROVIDER_UNAVAILABLE) if it is another issuer's, by so much as a slash
     (Discovery §4.3), or lacks an endpoint that a login needs. An endpoint that is neither https
@@ -61,19 +65,31 @@ def read_metadata(document: Mapping[str, object], issuer: str) -> Metadata:
     """
     if document.get("issuer") != issuer:
         raise Refused(Reason.PROVIDER_UNAVAILABLE)
+    called = _with_aliases(document) if mtls else document
     return Metadata(
         issuer=issuer,
         authorization_endpoint=_required(document, "authorization_endpoint"),
-        token_endpoint=_required(document, "token_endpoint"),
+        token_endpoint=_required(called, "token_endpoint"),
         jwks_uri=_required(document, "jwks_uri"),
-        userinfo_endpoint=_endpoint(document, "userinfo_endpoint"),
-        revocation_endpoint=_endpoint(document, "revocation_endpoint"),
+        userinfo_endpoint=_endpoint(called, "userinfo_endpoint"),
+        revocation_endpoint=_endpoint(called, "revocation_endpoint"),
+        pushed_authorization_request_endpoint=_endpoint(
+            called, "pushed_authorization_request_endpoint"
+        ),
         end_session_endpoint=_endpoint(document, "end_session_endpoint"),
         iss_parameter_supported=(
             document.get("authorization_response_iss_parameter_supported") is True
         ),
         requires_par=document.get("require_pushed_authorization_requests") is True,
     )
+
+
+def _with_aliases(document: Mapping[str, object]) -> Mapping[str, object]:
+    """The document with the aliases in place of what they stand for; unsafe ones are none."""
+    aliases = document.get("mtls_endpoint_aliases")
+    if not isinstance(aliases, Mapping):
+        return document
+    return {**document, **{name: url for name in aliases if (url := _endpoint(aliases, name))}}
 
 
 def _required(document: Mapping[str, object], name: str) -> str:
@@ -104,19 +120,39 @@ def _is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 
 
+def written_metadata(config: Provider) -> Metadata | None:
+    """What the file says of a provider that has no metadata; None for all others."""
+    if config.identity != "userinfo":
+        return None
+    return Metadata(
+        issuer=config.issuer,
+        authorization_endpoint=config.authorization_endpoint or "",
+        token_endpoint=config.token_endpoint or "",
+        jwks_uri="",
+        userinfo_endpoint=None,
+        revocation_endpoint=config.revocation_endpoint,
+        pushed_authorization_request_endpoint=None,
+        end_session_endpoint=None,
+        iss_parameter_supported=False,
+        requires_par=False,
+    )
+
+
 class Discovery:
     """The metadata of the configured issuer, kept for an hour and renewed in the background."""
 
     def __init__(self, config: Provider, http: ProviderHttp, clock: Clock) -> None:
         self._issuer = config.issuer
+        self._mtls = config.client_certificate is not None
         self._http = http
         # The second document only tells where to revoke: it may not hold up a login for long.
         self._patience = config.connect_timeout
+        self._written = written_metadata(config)
         self._cached = Cached(self._fetch, clock)
 
     async def metadata(self) -> Metadata:
         """The metadata. Raises Refused(PROVIDER_UNAVAILABLE) if it is not to be had."""
-        return await self._cached.value()
+        return self._written or await self._cached.value()
 
     async def close(self) -> None:
         """End a fetch that is under way."""
@@ -133,7 +169,7 @@ class Discovery:
             _tell("unreadable", reply.status)
             return None
         try:
-            found = read_metadata(document, self._issuer)
+            found = read_metadata(document, self._issuer, mtls=self._mtls)
         except Refused:
             mismatch = document.get("issuer") != self._issuer
             if mismatch:
@@ -149,7 +185,8 @@ class Discovery:
                 for url in oauth_metadata_urls(self._issuer):
                     document = answered_object(await self._http.get(url, kind="oauth_metadata"))
                     if document is not None and document.get("issuer") == self._issuer:
-                        endpoint = _endpoint(document, "revocation_endpoint")
+                        called = _with_aliases(document) if self._mtls else document
+                        endpoint = _endpoint(called, "revocation_endpoint")
                         if endpoint is not None:
                             return replace(found, revocation_endpoint=endpoint)
         except TimeoutError:

@@ -5,55 +5,97 @@ passing failure may be tried again.
 """
 
 import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 from bff.journal.log import Event, tell
 from bff.problem import Refused
 from bff.provider.call import Fault, Reply
-from bff.provider.client import client_credentials
+from bff.provider.client import post_authenticated
 from bff.provider.server import AuthorizationServer
 
 TRIES: Final = 3
 PAUSE_SECONDS: Final = 2  # where the server names no time
 MAX_PAUSE_SECONDS: Final = 60
 
-
-def next_try(reply: Reply | Fault, tries: int) -> int | None:
-    """Seconds until the next try after `tries` that ended so; None for no further one.
-
-    `unsupported_token_type` and every other definite refusal is the end (RFC 7009 §2.2.1)."""
-    passing = isinstance(reply, Fault) or reply.status in (429, 503)
-    if not passing or tries >= TRIES:
-        return None
-    named = reply.retry_after if isinstance(reply, Reply) else None
-    return PAUSE_SECONDS if named is None else min(named, MAX_PAUSE_SECONDS)
+Hint = Literal["refresh_token", "access_token"]
 
 
-async def revoke(
-    server: AuthorizationServer, token: str, *, hint: Literal["refresh_token", "access_token"]
-) -> bool:
-    """Whether the token is revoked, or there is nowhere to revoke it; never raises.
+class Revoked(StrEnum):
+    """What came of one try."""
 
-    Waits a minute at most between tries, so call it in the background. False is final."""
+    DONE = "done"  # worthless now, or there is nowhere to revoke it
+    REFUSED = "refused"  # and would be again: `unsupported_token_type`, say (RFC 7009 §2.2.1)
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationAnswer:
+    """The end of one try; `retry_after` in seconds from now, where the server has named it."""
+
+    outcome: Revoked
+    status: int | None = None
+    retry_after: int | None = None
+
+
+def read_revocation(reply: Reply | Fault) -> RevocationAnswer:
+    """What the answer means: 200 is the end whatever it says (RFC 7009 §2.2)."""
+    if isinstance(reply, Fault):
+        return RevocationAnswer(outcome=Revoked.LATER)
+    if reply.status == 200:
+        return RevocationAnswer(outcome=Revoked.DONE, status=200)
+    if reply.status in (429, 502, 503, 504):  # 502 and 504 are a gateway's
+        return RevocationAnswer(
+            outcome=Revoked.LATER, status=reply.status, retry_after=reply.retry_after
+        )
+    return RevocationAnswer(outcome=Revoked.REFUSED, status=reply.status)
+
+
+async def revoke_once(server: AuthorizationServer, token: str, *, hint: Hint) -> RevocationAnswer:
+    """One try; never raises. A definite refusal is told to the log."""
     try:
         metadata = await server.discovery.metadata()
     except Refused:
-        return False
+        return RevocationAnswer(outcome=Revoked.LATER)
     if metadata.revocation_endpoint is None:
-        return True
-    headers, form = client_credentials(server.config, {"token": token, "token_type_hint": hint})
-    reply: Reply | Fault = Fault.NOT_SENT
-    pause: int | None = 0
-    tries = 0
-    while pause is not None:
-        await asyncio.sleep(pause)
-        tries += 1
-        reply = await server.http.post_form(
-            metadata.revocation_endpoint, form, headers=headers, kind="revocation_endpoint"
+        return RevocationAnswer(outcome=Revoked.DONE)
+    answer = read_revocation(
+        await post_authenticated(
+            server,
+            metadata.revocation_endpoint,
+            {"token": token, "token_type_hint": hint},
+            metadata=metadata,
+            kind="revocation_endpoint",
         )
-        if isinstance(reply, Reply) and reply.status == 200:
-            return True
-        pause = next_try(reply, tries)
-    status = reply.status if isinstance(reply, Reply) else None
-    tell(Event.REVOCATION_FAILED, endpoint="revocation_endpoint", status=status)
-    return False
+    )
+    if answer.outcome is Revoked.REFUSED:
+        tell(Event.REVOCATION_FAILED, endpoint="revocation_endpoint", status=answer.status)
+    return answer
+
+
+def next_try(answer: RevocationAnswer, tries: int) -> int | None:
+    """Seconds until the next try after `tries` that ended so; None for no further one."""
+    if answer.outcome is not Revoked.LATER or tries >= TRIES:
+        return None
+    named = answer.retry_after
+    return PAUSE_SECONDS if named is None else min(named, MAX_PAUSE_SECONDS)
+
+
+async def revoke(server: AuthorizationServer, token: str, *, hint: Hint) -> bool:
+    """Whether the token is revoked, or there is nowhere to revoke it; never raises.
+
+    A few tries in this process. Waits a minute at most between them, so call it in the background.
+    False is final."""
+    tries, pause = 0, 0
+    while True:
+        await asyncio.sleep(pause)
+        answer = await revoke_once(server, token, hint=hint)
+        tries += 1
+        further = next_try(answer, tries)
+        if further is None:
+            break
+        pause = further
+    if answer.outcome is Revoked.LATER:
+        tell(Event.REVOCATION_FAILED, endpoint="revocation_endpoint", status=answer.status)
+    return answer.outcome is Revoked.DONE

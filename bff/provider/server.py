@@ -1,6 +1,6 @@
 """Everything that is needed to speak with one authorization server, in one value.
 
-Made once per front end, before the first request; `token`, `identity`, `userinfo` and
+Made once per front end and provider, before the first request; `token`, `identity`, `userinfo` and
 `revocation` take it.
 """
 
@@ -8,10 +8,12 @@ import asyncio
 from dataclasses import dataclass, field
 
 from bff.clock import Clock
+from bff.config.client_keys import SigningKey, signing_keys
 from bff.config.load import FrontEnd
-from bff.config.model import Provider
+from bff.config.provider_section import Provider
 from bff.config.values import Origin
 from bff.provider.call import ProviderHttp, login_bound
+from bff.provider.dpop import Nonces
 from bff.provider.keyset import KeySet
 from bff.provider.logins import LoginBounds
 from bff.provider.metadata import Discovery
@@ -37,33 +39,41 @@ class CredentialsHistory:
 class AuthorizationServer:
     """One authorization server, and who we are to it."""
 
+    name: str  # among several of a front end; the only one has none
     config: Provider
     origin: Origin
     http: ProviderHttp
     discovery: Discovery
     keys: KeySet
     clock: Clock
+    client_keys: tuple[SigningKey, ...]  # the first one signs
     logins: LoginBounds
+    pushes: LoginBounds  # of logins that begin
     history: CredentialsHistory
     restraint: Restraint
+    nonces: Nonces
     places: asyncio.Semaphore  # for refreshes: as many as there are connections
 
 
-def open_server(frontend: FrontEnd, clock: Clock) -> AuthorizationServer:
-    """The provider of a front end. Nothing is asked of it yet: it may be down (P-11)."""
-    config = frontend.provider
+def open_server(frontend: FrontEnd, clock: Clock, name: str = "") -> AuthorizationServer:
+    """That provider of a front end. Nothing is asked of it yet: it may be down (P-11)."""
+    config = frontend.providers[name]
     http = ProviderHttp(config)
     discovery = Discovery(config, http, clock)
     return AuthorizationServer(
+        name=name,
         config=config,
         origin=frontend.origin,
         http=http,
         discovery=discovery,
         keys=KeySet(discovery, http, clock),
         clock=clock,
+        client_keys=signing_keys(config.client_keys),
         logins=LoginBounds(login_bound(config)),
+        pushes=LoginBounds(login_bound(config)),
         history=CredentialsHistory(),
         restraint=Restraint(),
+        nonces=Nonces(),
         places=asyncio.Semaphore(config.connections),
     )
 

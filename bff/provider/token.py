@@ -1,247 +1,104 @@
-"""The token endpoint: exchanging a code, refreshing, and what each of its answers means.
+"""The token endpoint: exchanging a code, refreshing, a token of our own.
 
-After `authorization`, before `identity`: tokens read here are opaque (T-07) and not yet to be
-used. `read_token_answer` decides, by a table that is total; the two coroutines only ask.
+After `authorization`, before `identity`. The coroutines only ask; what an answer means decides
+`token_answer`.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
 
 from bff.journal.log import Event, tell
-from bff.problem import Reason, Refused
-from bff.provider.authorization import redirect_uri
-from bff.provider.call import Fault, Reply, Share
-from bff.provider.client import client_credentials
+from bff.problem import Refused
+from bff.provider.authorization import redirect_uri, resource_parameters
+from bff.provider.call import Fault, Form, Reply, Share
+from bff.provider.client import post_authenticated
+from bff.provider.dpop import DpopKey, open_dpop_key
 from bff.provider.metadata import Metadata
 from bff.provider.server import AuthorizationServer
+from bff.provider.token_answer import (
+    BEARER,
+    BOUND,
+    BOUND_ALONE,
+    CODE_REASONS,
+    TokenAnswer,
+    TokenOutcome,
+    TokenResponse,
+    read_token_answer,
+)
+from bff.provider.wanted import Wanted, wanted_parameters
 
 _ENDPOINT: Final = "token_endpoint"
-_MAX_SECONDS: Final = 1e10  # three hundred years: beyond it a number is no lifetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenResponse:
-    """What a token endpoint granted. Lifetimes are seconds from when the answer came."""
-
-    access_token: str = field(repr=False)
-    token_type: str
-    refresh_token: str | None = field(repr=False)
-    id_token: str | None = field(repr=False)
-    scope: str | None
-    expires_in: float | None
-    refresh_expires_in: float | None
-
-
-class TokenAnswer(StrEnum):
-    """What an answer means for the code or refresh token that was presented."""
-
-    GRANTED = "granted"
-    INVALID_GRANT = "invalid_grant"  # it is not good, and never will be again
-    CLIENT_REFUSED = "client_refused"  # it is us who are not let in, whatever we present
-    DEFINITE_400 = "definite_400"  # refused, and why cannot be told from the answer
-    UNSURE = "unsure"  # it may have been spent
-    PASSING = "passing"  # it was not spent, and a later try may succeed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenOutcome:
-    """An answer with what it brought; `response` is there exactly when GRANTED."""
-
-    answer: TokenAnswer
-    response: TokenResponse | None = None
-    retry_after: int | None = None  # seconds, where the server named them
-
-
-class Status(StrEnum):
-    """Status codes by what they say of the request; 200 that can be read is a grant already."""
-
-    BAD_REQUEST = "400"
-    UNAUTHORIZED = "401"
-    FORBIDDEN = "403"
-    TOO_MANY = "429"
-    CLIENT_ERROR = "another 4xx"
-    COME_BACK = "503 with Retry-After"
-    SERVER_ERROR = "another 5xx"
-    ELSE = "1xx, 2xx or 3xx without tokens"
-
-
-class TokenError(StrEnum):
-    """The `error` member of an answer (RFC 6749 §5.2), closed."""
-
-    GRANT = "grant"
-    CLIENT = "client"
-    SERVER = "server"
-    OTHER = "other"
-    NONE = "none"
-
-
-_ERRORS: Final[Mapping[str | None, TokenError]] = {
-    "invalid_grant": TokenError.GRANT,
-    "invalid_code": TokenError.GRANT,  # 403 of one provider in the field, for a bad code
-    "invalid_client": TokenError.CLIENT,
-    "unauthorized_client": TokenError.CLIENT,
-    "server_error": TokenError.SERVER,
-    "temporarily_unavailable": TokenError.SERVER,
-    None: TokenError.NONE,
-}
-
-_GRANT, _CLIENT = TokenAnswer.INVALID_GRANT, TokenAnswer.CLIENT_REFUSED
-_400 = TokenAnswer.DEFINITE_400
-_UNSURE, _PASSING = TokenAnswer.UNSURE, TokenAnswer.PASSING
-# Why a row is as it is:
-# - A code that the standard gives to a bad grant or a bad client means that under every 4xx but
-#   429: servers differ about 400, 401 and 403, and agree about the code.
-# - Else 401 is about the client (RFC 6749 §5.2), and 403 comes from a gate that does not let us in.
-# - 429 is said before the grant is looked at, whatever its body.
-# - Another 4xx (404 in mid-deployment, 408, 413) was not acted upon (RFC 9110 §15.5).
-# - 503 with Retry-After is a server that turns requests away. Without it, it is as often a proxy
-#   that lost the server behind it in the middle of one, as are 502 and 504.
-# - A redirect, a 204 or a 200 that cannot be read may follow a token that was spent.
-TOKEN_ANSWERS: Final[Mapping[tuple[Status, TokenError], TokenAnswer]] = {
-    (status, error): answer
-    for status, answers in {
-        # TokenError:        GRANT     CLIENT    SERVER    OTHER     NONE
-        Status.BAD_REQUEST:  (_GRANT,   _CLIENT,  _UNSURE,  _400,     _400),
-        Status.UNAUTHORIZED: (_GRANT,   _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT),
-        Status.FORBIDDEN:    (_GRANT,   _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT),
-        Status.TOO_MANY:     (_PASSING, _PASSING, _PASSING, _PASSING, _PASSING),
-        Status.CLIENT_ERROR: (_GRANT,   _CLIENT,  _UNSURE,  _PASSING, _PASSING),
-        Status.COME_BACK:    (_PASSING, _PASSING, _PASSING, _PASSING, _PASSING),
-        Status.SERVER_ERROR: (_UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE),
-        Status.ELSE:         (_UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE),
-    }.items()
-    for error, answer in zip(TokenError, answers, strict=True)
-}  # fmt: skip
-
-FAULT_ANSWERS: Final[Mapping[Fault, TokenAnswer]] = {
-    Fault.NOT_SENT: TokenAnswer.PASSING,
-    Fault.UNSURE: TokenAnswer.UNSURE,
-}
-
-# What a login hears. A code is sent once, so there is nothing to try again (C-10).
-CODE_REASONS: Final[Mapping[TokenAnswer, Reason]] = {
-    TokenAnswer.INVALID_GRANT: Reason.CODE_REJECTED,
-    TokenAnswer.CLIENT_REFUSED: Reason.PROVIDER_UNAVAILABLE,
-    TokenAnswer.DEFINITE_400: Reason.PROVIDER_ERROR,
-    TokenAnswer.UNSURE: Reason.PROVIDER_UNAVAILABLE,
-    TokenAnswer.PASSING: Reason.PROVIDER_UNAVAILABLE,
-}
-
-
-def read_token_answer(reply: Reply | Fault) -> TokenOutcome:
-    """What the answer, or its absence, means."""
-    if isinstance(reply, Fault):
-        return TokenOutcome(answer=FAULT_ANSWERS[reply])
-    document = reply.json_object() or {}
-    response = read_token_response(document) if reply.status == 200 else None
-    if response is not None:
-        return TokenOutcome(answer=TokenAnswer.GRANTED, response=response)
-    answer = TOKEN_ANSWERS[_status(reply), _error(document)]
-    return TokenOutcome(answer=answer, retry_after=reply.retry_after)
-
-
-def _status(reply: Reply) -> Status:
-    match reply.status:
-        case 400 | 401 | 403 | 429:
-            return Status(str(reply.status))
-        case 503 if reply.retry_after is not None:
-            return Status.COME_BACK
-        case code if 400 <= code < 500:
-            return Status.CLIENT_ERROR
-        case code if code >= 500:
-            return Status.SERVER_ERROR
-        case _:
-            return Status.ELSE
-
-
-def _error(document: Mapping[str, object]) -> TokenError:
-    named = document.get("error")
-    if not isinstance(named, str | None):
-        return TokenError.OTHER
-    return _ERRORS.get(named, TokenError.OTHER)
-
-
-def read_token_response(document: Mapping[str, object]) -> TokenResponse | None:
-    """The tokens in a 200 answer (RFC 6749 §5.1), or None if there is no usable access token.
-
-    A member that cannot be read is as good as absent: once granted, a rotated token must be kept.
-    """
-    access_token, token_type = _token(document, "access_token"), document.get("token_type")
-    if access_token is None or not isinstance(token_type, str) or token_type.lower() != "bearer":
-        return None
-    scope = document.get("scope")
-    # Two names are in use; a lifetime of nothing is how one provider says "for ever".
-    refresh_expires_in = _seconds(document.get("refresh_expires_in")) or _seconds(
-        document.get("refresh_token_expires_in")
-    )
-    return TokenResponse(
-        access_token=access_token,
-        token_type="Bearer",  # noqa: S106 - its name, not a token
-        refresh_token=_token(document, "refresh_token"),
-        id_token=_token(document, "id_token"),
-        scope=scope if isinstance(scope, str) and scope else None,
-        expires_in=_seconds(document.get("expires_in")),
-        refresh_expires_in=refresh_expires_in or None,
-    )
-
-
-def _token(document: Mapping[str, object], name: str) -> str | None:
-    """A token is printable ASCII (RFC 6749 appendix A): it will stand in a header field."""
-    value = document.get(name)
-    if not isinstance(value, str) or not value:
-        return None
-    return value if value.isascii() and value.isprintable() else None
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= _MAX_SECONDS else None
 
 
 async def exchange_code(
-    server: AuthorizationServer, *, code: str, code_verifier: str
+    server: AuthorizationServer, *, code: str, code_verifier: str, dpop_key: str | None = None
 ) -> TokenResponse:
-    """The tokens for a code, which is sent at most once (C-09, C-10).
+    """The tokens for a code, which is sent at most once (C-09, C-10); bound to a key, if any.
 
     Raises Refused: CODE_REJECTED, PROVIDER_ERROR, PROVIDER_UNAVAILABLE, or OVERLOADED, and only
     with the last is it sure that the code was not sent.
     """
     metadata = await server.discovery.metadata()
-    headers, form = client_credentials(
-        server.config,
-        {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": redirect_uri(server.origin),
-            "code_verifier": code_verifier,
-        },
-    )
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri(server.origin, server.name),
+        "code_verifier": code_verifier,
+        **resource_parameters(server.config),
+    }
     asked_at = server.clock.now()
-    reply = await server.http.post_form(
-        metadata.token_endpoint, form, headers=headers, kind=_ENDPOINT, share=Share.LOGIN
+    key = None if dpop_key is None else open_dpop_key(dpop_key)
+    reply = await post_authenticated(
+        server,
+        metadata.token_endpoint,
+        form,
+        metadata=metadata,
+        kind=_ENDPOINT,
+        share=Share.LOGIN,
+        key=key,
     )
-    outcome = _remembered(server, reply, asked_at)
+    outcome = _remembered(server, reply, asked_at, key)
     if outcome.response is None:
         raise Refused(CODE_REASONS[outcome.answer], retry_after=outcome.retry_after)
     return outcome.response
 
 
-async def refresh(server: AuthorizationServer, refresh_token: str) -> TokenOutcome:
+async def refresh(
+    server: AuthorizationServer, refresh_token: str, *, dpop_key: str | None = None
+) -> TokenOutcome:
     """What the refresh token brought (RFC 6749 §6); never raises for a fault of the provider's.
 
     A second try follows only a request of which no byte was sent, and ends with the first one's
     time: a token that can be spent once is not presented twice.
     """
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        **resource_parameters(server.config),
+    }
+    return await _granted(server, form, dpop_key, frozenset(TokenAnswer) - ANSWERS_WELL)
+
+
+async def client_token(
+    server: AuthorizationServer, wanted: Wanted, *, dpop_key: str | None = None
+) -> TokenOutcome:
+    """What our own credentials brought (RFC 6749 §4.4); never raises for a fault of the provider's.
+
+    A refusal is about what was asked for, and holds back no refresh of anybody.
+    """
+    form = {"grant_type": "client_credentials", **wanted_parameters(wanted)}
+    return await _granted(server, form, dpop_key, _IS_UNWELL)
+
+
+async def _granted(
+    server: AuthorizationServer,
+    form: Form,
+    dpop_key: str | None,
+    fails: frozenset[TokenAnswer],
+) -> TokenOutcome:
+    """What comes of a form; by the answers in `fails` the provider is left alone for a while."""
     until = server.http.deadline()
     try:
         async with asyncio.timeout_at(until):
@@ -253,38 +110,54 @@ async def refresh(server: AuthorizationServer, refresh_token: str) -> TokenOutco
     try:
         if not server.restraint.admit(time.monotonic()):
             return TokenOutcome(answer=TokenAnswer.PASSING)
-        return await _presented(server, metadata, refresh_token, until)
+        key = None if dpop_key is None else open_dpop_key(dpop_key)
+        outcome = await _presented(server, metadata, form, until, key)
     finally:
         server.places.release()
-
-
-async def _presented(
-    server: AuthorizationServer, metadata: Metadata, refresh_token: str, until: float
-) -> TokenOutcome:
-    headers, form = client_credentials(
-        server.config, {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    )
-    asked_at = server.clock.now()
-    reply: Reply | Fault = Fault.NOT_SENT
-    for _ in range(2):
-        if reply is Fault.NOT_SENT and not server.http.is_over(until):
-            reply = await server.http.post_form(
-                metadata.token_endpoint, form, headers=headers, kind=_ENDPOINT, until=until
-            )
-    outcome = _remembered(server, reply, asked_at)
     if outcome.answer in ANSWERS_WELL:
         server.restraint.works()
-    else:
+    elif outcome.answer in fails:
         server.restraint.fails(time.monotonic(), outcome.retry_after)
     return outcome
 
 
+async def _presented(
+    server: AuthorizationServer,
+    metadata: Metadata,
+    form: Form,
+    until: float,
+    key: DpopKey | None,
+) -> TokenOutcome:
+    asked_at = server.clock.now()
+    reply: Reply | Fault = Fault.NOT_SENT
+    for _ in range(2):
+        if reply is Fault.NOT_SENT and not server.http.is_over(until):
+            reply = await post_authenticated(
+                server,
+                metadata.token_endpoint,
+                form,
+                metadata=metadata,
+                kind=_ENDPOINT,
+                until=until,
+                key=key,
+            )
+    return _remembered(server, reply, asked_at, key)
+
+
 # By these the provider is known to do its work; after any other it may need to be left alone.
 ANSWERS_WELL: Final = frozenset({TokenAnswer.GRANTED, TokenAnswer.INVALID_GRANT})
+_IS_UNWELL: Final = frozenset({TokenAnswer.UNSURE, TokenAnswer.PASSING})
 
 
-def _remembered(server: AuthorizationServer, reply: Reply | Fault, asked_at: float) -> TokenOutcome:
-    outcome = read_token_answer(reply)
+def _remembered(
+    server: AuthorizationServer, reply: Reply | Fault, asked_at: float, key: DpopKey | None
+) -> TokenOutcome:
+    bound = BOUND if server.config.profile == "none" else BOUND_ALONE
+    outcome = read_token_answer(reply, BEARER if key is None else bound)
+    if outcome.response is not None and server.config.identity == "userinfo":
+        # Providers without OpenID Connect list scopes in a way of their own.
+        scope = (outcome.response.scope or "").replace(",", " ") or None
+        outcome = replace(outcome, response=replace(outcome.response, scope=scope))
     if outcome.response is not None:
         server.history.succeeded(asked_at)
         server.restraint.works()

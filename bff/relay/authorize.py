@@ -5,11 +5,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bff.caller.cookies import Cookies
+from bff.caller.crowd import Crowd
 from bff.caller.request import BrowserRequest
+from bff.journal.log import Event, tell
 from bff.problem import Answer, Reason, Refused
+from bff.provider.dpop import Nonces
+from bff.relay.bound import nonce_in, proof_for, wants_nonce
 from bff.relay.exchange import Relayed
+from bff.relay.framing import AnswerHead
+from bff.relay.observed import Observed
+from bff.relay.shown import Shown
 from bff.relay.upstream import Upstream
+from bff.session.access import AccessRule, require_access
 from bff.session.background import Users
+from bff.session.client_tokens import ClientTokens
 from bff.session.opened import Found
 from bff.session.sessions import Sessions
 
@@ -33,11 +42,16 @@ class Relay:
     sessions: Sessions
     cookies: Cookies
     users: Users = field(repr=False)
+    crowd: Crowd
+    observed: Observed = field(repr=False)
     refuse: Callable[[BrowserRequest, Refused], Answer] = field(repr=False)
+    rule: AccessRule | None  # what the route asks of a session beside being one
+    own: ClientTokens | None = None  # where the route gets a token of our own
+    nonces: Nonces = field(default_factory=Nonces, repr=False)  # what the upstream wants in proofs
 
     def session_id(self, request: BrowserRequest) -> str | None:
         """The session that the request is to use; None: it goes without. Raises Refused."""
-        if self.way.route.auth == "none":
+        if self.way.for_all:
             return None
         try:
             return self.cookies.read_session(request)
@@ -52,6 +66,32 @@ class Relay:
         except Refused as refused:
             self._raise_unless_optional(refused)
             return None
+
+    def require(self, rule: AccessRule, found: Found | None) -> None:
+        """Return if the session meets the rule of the route. Raises Refused; the auditor hears."""
+        if found is None:
+            raise Refused(Reason.NO_SESSION)
+        try:
+            require_access(rule, found.session)
+        except Refused as refused:
+            tell(
+                Event.ACCESS_REFUSED,
+                frontend=self.sessions.frontend.name,
+                session=self.sessions.session_tag(found.session_id),
+                person=self.sessions.person_tag(found.session),
+                reason=refused.reason.value,
+            )
+            raise
+
+    def proof(self, request: BrowserRequest, shown: Shown) -> bytes | None:
+        """What goes with the token, where that is bound to a key (P-09)."""
+        return proof_for(self.way, request, shown, self.nonces, self.sessions.clock.now())
+
+    def asks_for_nonce(self, answer: AnswerHead) -> bool:
+        """Whether the upstream refuses for want of the nonce that it sends; each is remembered."""
+        nonce = nonce_in(answer.headers)
+        self.nonces.heard(self.way.upstream_origin, nonce)
+        return nonce is not None and wants_nonce(answer.status, answer.headers)
 
     def _raise_unless_optional(self, refused: Refused) -> None:
         if self.way.route.auth != "optional" or refused.reason not in _AS_NOBODY:

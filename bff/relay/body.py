@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from bff.caller.request import BrowserRequest
 from bff.problem import Reason, Refused
-from bff.relay.exchange import TOKEN_KEY, Relayed, has_body, is_chunked
+from bff.relay.exchange import TOKEN_KEY, Relayed
 
 HELD: Final = 64 * 1024  # octets of a body kept for a repeat
 
@@ -105,7 +105,7 @@ class RequestBody:
 
 def _scanner(way: Relayed, request: BrowserRequest) -> FormScanner | None:
     """What reads along with the body, where it is a form on a route with a token."""
-    kind = request.get(b"content-type") or b""
+    kind = request.fields.get(b"content-type") or b""
     form = kind.partition(b";")[0].strip(b" \t").lower() == b"application/x-www-form-urlencoded"
     return FormScanner() if form and way.route.auth != "none" else None
 
@@ -116,8 +116,8 @@ NO_BODY: Final = RequestBody(most=0, chunked=False, scan=None, complete=True)
 
 def request_body(way: Relayed, request: BrowserRequest) -> RequestBody:
     """The body that the request announces."""
-    if not has_body(request):
+    if not request.section.has_body:
         return NO_BODY
     return RequestBody(
-        most=way.route.max_body, chunked=is_chunked(request), scan=_scanner(way, request)
+        most=way.route.max_body, chunked=request.section.chunked, scan=_scanner(way, request)
     )

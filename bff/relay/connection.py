@@ -5,17 +5,16 @@ close the connection: they must never become the next person's answer.
 """
 
 import asyncio
-from math import inf
-from typing import Final, Protocol
+import ssl
+from typing import Protocol
 
-import httptools
 from typing_extensions import override
 
-from bff.problem import Headers, Reason
-from bff.relay.framing import AnswerHead, Framing, octets, read_framing
-
-HEAD_OCTETS: Final = 64 * 1024
-INTERIM: Final = 8  # interim answers before one is final
+from bff.journal.log import Event, tell
+from bff.problem import Reason, Refused
+from bff.relay.answer import AnswerReader
+from bff.relay.deadline import Deadline
+from bff.relay.framing import AnswerHead
 
 
 class Exchange(Protocol):
@@ -41,31 +40,32 @@ class Exchange(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection: one exchange at a time, its body taken as it comes or held back."""
 
+    __slots__ = (
+        "_body_patience",
+        "_closed",
+        "_deadline",
+        "_exchange",
+        "_held",
+        "_idle_since",
+        "_loop",
+        "_reader",
+        "_request_open",
+        "_transport",
+        "seen_octet",
+        "used",
+    )
+
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._reader = AnswerReader()
         self._closed = False
         self._idle_since = 0.0
         self.used = False  # whether it has served an exchange before this one
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = inf
-        self._reset(None, "", 0.0)
-
-    def _reset(self, exchange: Exchange | None, method: str, body_patience: float) -> None:
-        self._exchange = exchange
-        self._method = method
-        self._body_patience = body_patience
+        self._deadline = Deadline(self._loop, self._late)
+        self._exchange: Exchange | None = None
+        self._body_patience = 0.0
         self._request_open = False
-        self._headers: Headers = []
-        self._head_octets = 0
-        self._interim = 0
-        self.answer: AnswerHead | None = None
-        self._by_eof = False
-        self._bodyless = False
-        self._chunks: list[bytes] = []
-        self.complete = False
-        self._reusable = True
         self._held = False
         self.seen_octet = False
 
@@ -80,18 +80,24 @@ class UpstreamConnection(asyncio.Protocol):
         patience: float,
         body_patience: float,
         more: bool,
+        upgrade: bool = False,
     ) -> None:
         """Send the head of a request, and what is there of its body.
 
         The answer's head is due in `patience` seconds, each part of its body `body_patience`
-        after the one before. `more`: the request goes on, until `end_request`.
+        after the one before. `more`: the request goes on, until `end_request`. `upgrade`: 101
+        is an answer, and `hand_over` takes the connection.
         """
-        self._reset(exchange, method, body_patience)
+        self._reader.expect(method, upgrade=upgrade)
+        self._exchange = exchange
+        self._body_patience = body_patience
         self._request_open = more
+        self._held = False
+        self.seen_octet = False
         if self._closed:  # between its making and now; `failed` must not come before we return
             self._loop.call_soon(self._fail, Reason.UPSTREAM_UNREACHABLE)
             return
-        self._arm(patience)
+        self._deadline.arm(patience)
         self.write(data)
 
     def write(self, data: bytes) -> None:
@@ -103,23 +109,32 @@ class UpstreamConnection(asyncio.Protocol):
         """The request has been sent whole."""
         self._request_open = False
 
+    @property
+    def answer(self) -> AnswerHead | None:
+        """The head of the answer, once it is here."""
+        return self._reader.head
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is here whole."""
+        return self._reader.complete
+
     def take(self) -> bytes:
         """What there is of the body and has not been taken."""
-        chunks, self._chunks = self._chunks, []
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return self._reader.take()
 
     def hold(self) -> None:
         """Let the upstream wait; nothing is due meanwhile."""
         if not self._held and self._transport is not None and not self._closed:
             self._held = True
-            self._disarm()
+            self._deadline.disarm()
             self._transport.pause_reading()
 
     def go_on(self) -> None:
         """Take again what the upstream sends."""
         if self._held and self._transport is not None and not self._closed:
             self._held = False
-            self._arm(self._body_patience)
+            self._deadline.arm(self._body_patience)
             self._transport.resume_reading()
 
     @property
@@ -138,33 +153,45 @@ class UpstreamConnection(asyncio.Protocol):
         It may not if the answer came before the request was sent whole: what is still under way
         would be read as the next request.
         """
-        self._disarm()
+        self._deadline.disarm()
         self._exchange = None
-        self.used = True
         self._idle_since = self._loop.time()
-        good = self.complete and self._reusable and not (self._request_open or self._closed)
-        if not good:
+        reader = self._reader
+        good = reader.complete and reader.reusable and not (self._request_open or self._closed)
+        if not good or self._unsent:
             self.abort()
             return False
-        if self._method == "HEAD":
-            # httptools would read the next answer as the body that HEAD does not have.
-            self._parser = httptools.HttpResponseParser(self)
         if self._held and self._transport is not None:
             self._held = False
             self._transport.resume_reading()
+        self.used = True  # not before: whoever failed on it may ask whether it was kept
         return True
+
+    @property
+    def _unsent(self) -> bool:
+        """Whether octets of the request are still here."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def give_up(self) -> None:
         """Close at once; who waits for an answer is told that this process is about to stop."""
         self._fail(Reason.DRAINING)
 
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """The transport, after a 101, and what has come of the other protocol already.
+
+        Whoever takes it must have it tell another of what comes.
+        """
+        if self._transport is None:
+            raise Refused(Reason.UPSTREAM_UNREACHABLE, phase="answer")
+        transport, self._transport = self._transport, None
+        self._exchange = None
+        self.abort()
+        return transport, self._reader.after_upgrade
+
     def abort(self) -> None:
         """Close at once."""
         self._closed = True
-        self._disarm()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop()
         if self._transport is not None:
             self._transport.abort()
 
@@ -173,32 +200,12 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether it still stands."""
         return not self._closed
 
-    # Deadlines: one timer, pushed out lazily.
-
-    def _arm(self, patience: float) -> None:
-        self.push(patience)
-        if self._timer is not None and self._timer.when() > self._due:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self._loop.call_later(patience, self._late)
-
     def push(self, patience: float) -> None:
-        """Something went on: count the time anew."""
-        self._due = self._loop.time() + patience
+        """The request goes on: the answer's head is due so many seconds from now."""
+        self._deadline.push(patience)
 
     def _late(self) -> None:
-        self._timer = None
-        left = self._due - self._loop.time()
-        if left == inf:
-            return  # nothing is due
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._late)
-            return
         self._fail(Reason.UPSTREAM_TIMEOUT)
-
-    def _disarm(self) -> None:
-        self._due = inf
 
     # asyncio's callbacks.
 
@@ -209,44 +216,38 @@ class UpstreamConnection(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
-        if exchange is None or self.complete:
-            self._reusable = False  # nobody asked for this
-            self.abort()
+        if exchange is None or self._reader.complete:
+            self.abort()  # nobody asked for this
             return
         self.seen_octet = True
-        if self.answer is None:
-            self._head_octets += len(data)
         try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._reusable = False
-            if not self.complete:
-                self._fail(Reason.UPSTREAM_PROTOCOL)
-                return
-        if self.answer is not None:
+            self._reader.feed(data)
+        except ValueError:
+            self._fail(Reason.UPSTREAM_PROTOCOL)
+            return
+        if self._reader.head is not None:
             self._await_more()
             exchange.news()
-        elif self._head_octets > HEAD_OCTETS:
-            self._fail(Reason.UPSTREAM_PROTOCOL)
 
     def _await_more(self) -> None:
         if self.complete:
-            self._disarm()
+            self._deadline.disarm()
         elif not self._held:
-            self._arm(self._body_patience)
+            self._deadline.arm(self._body_patience)
 
     @override
     def eof_received(self) -> bool:
-        if self._by_eof and not self.complete and self._exchange is not None:
-            self._reusable = False
-            self.complete = True
-            self._disarm()
-            self._exchange.news()
+        exchange = self._exchange
+        if exchange is not None and not self.complete and self._reader.end():
+            self._deadline.disarm()
+            exchange.news()
         return False
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
+        if isinstance(exc, ssl.SSLError):  # as when it refuses our certificate, in TLS 1.3
+            tell(Event.UPSTREAM_FAILED, error=type(exc).__name__)
         if not self.complete:
             self._fail(Reason.UPSTREAM_UNREACHABLE)
 
@@ -260,54 +261,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.upstream_writable()
 
-    # httptools' callbacks.
-
-    def on_message_begin(self) -> None:
-        """A message begins; after a complete answer that is one that nobody asked for."""
-        if self.complete:
-            self._reusable = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head. Trailers come here as well and are dropped (RFC 9110 §6.5)."""
-        if self.answer is None:
-            self._headers.append((name.lower(), value.strip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        """Judge the head."""
-        if self.complete:
-            return
-        status = self._parser.get_status_code()
-        if status < 200:
-            self._headers = []
-            self._interim += 1
-            if status == 101 or self._interim > INTERIM:
-                raise ValueError
-            return
-        if self._head_octets > HEAD_OCTETS and octets(self._headers) > HEAD_OCTETS:
-            raise ValueError
-        framing = read_framing(self._method, status, self._headers)
-        self._bodyless = framing is Framing.NONE
-        self._by_eof = framing is Framing.CLOSE
-        self._reusable = self._reusable and self._parser.should_keep_alive() and not self._by_eof
-        self.answer = AnswerHead(status=status, headers=self._headers)
-        self.complete = self._bodyless
-
-    def on_body(self, data: bytes) -> None:
-        """Take octets of the body."""
-        if self._bodyless or self.complete:
-            self._reusable = False
-        else:
-            self._chunks.append(data)
-
-    def on_message_complete(self) -> None:
-        """The answer is over, unless it was an interim one."""
-        if self.answer is not None:
-            self.complete = True
-
     def _fail(self, reason: Reason) -> None:
         phase = "answer" if self.answer is None else "body"
         exchange, self._exchange = self._exchange, None
-        self._reusable = False
         self.abort()
         if exchange is not None:
             exchange.failed(reason, phase)

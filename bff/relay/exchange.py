@@ -10,30 +10,47 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus, urlsplit
 
-from bff.caller.request import BrowserRequest
-from bff.caller.same_origin import require_same_origin
+import msgspec
+from typing_extensions import override
+
+from bff.caller.request import BrowserRequest, Section
+from bff.caller.same_origin import is_opened, require_own_socket, require_same_origin
+from bff.config.dev_server import is_dev_server
 from bff.config.load import FrontEnd
-from bff.config.model import Route
+from bff.config.route_section import Route
 from bff.config.values import Origin, canonical_origin
 from bff.problem import Headers, Reason, Refused, security_headers
-from bff.relay.headers import is_document, named_in_connection, private, to_browser, to_upstream
+from bff.relay.handshake import Wanted, read_handshake, upstream_fields
+from bff.relay.headers import (
+    LOCATED,
+    is_document,
+    private,
+    to_browser,
+    to_upstream,
+)
+from bff.relay.hop import VIA, about_peer, framing, max_forwards, via_line
 
-VIA: Final = b"1.1 bff"
-_BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
+REMEMBERED: Final = 4096  # sections of all routes
+_WITH_TOKEN: Final = frozenset({"user", "client"})  # never without one
 TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Relayed:
-    """One route, made ready: what every exchange on it has in common."""
+    """One route, made ready: what every exchange on it has in common.
+
+    What follows from it and a request's section is worked out once and kept: by their identity.
+    """
 
     route: Route
     origin: Origin
     secure: bool
+    for_all: bool  # no session is looked for
     prefix: bytes  # the public path
     upstream_origin: str
+    public: tuple[str, bytes]  # origin and path of the upstream, as it knows itself
     authority: bytes
     base: bytes  # the upstream's own path, without a final slash
     fixed: bytes  # the field lines that the route sets
@@ -41,30 +58,43 @@ class Relayed:
     request_cookies: frozenset[bytes]
     response_cookies: frozenset[bytes]
     added: Headers = field(repr=False)  # to every answer
+    dev_server: bool  # pages of somebody who works on this machine
+    traced: bool  # the relay says itself for which span it asks
 
 
-def relayed(route: Route, frontend: FrontEnd) -> Relayed:
+def relayed(route: Route, frontend: FrontEnd, *, traced: bool = False) -> Relayed:
     """A route of a front end, made ready. The route must have an upstream."""
     parts = urlsplit(route.upstream or "")
     origin = canonical_origin(parts.scheme, parts.hostname or "", parts.port)
+    own = frozenset({b"traceparent"}) if traced else frozenset()
     lines = [f"{name.lower()}: {value}\r\n" for name, value in route.headers.items()]
     return Relayed(
         route=route,
         origin=frontend.origin,
         secure=frontend.secure,
+        for_all=route.auth == "none" or route.anonymous,
         prefix=route.path.rstrip("/").encode(),
         upstream_origin=origin,
+        public=_public_place(route.public_url or route.upstream or ""),
         authority=origin.partition("://")[2].encode(),
         base=parts.path.rstrip("/").encode(),
         fixed="".join(lines).encode(),
-        fixed_names=frozenset(name.lower().encode() for name in route.headers),
+        fixed_names=frozenset(name.lower().encode() for name in route.headers) | own,
         request_cookies=frozenset(name.encode() for name in route.request_cookies),
         response_cookies=frozenset(name.encode() for name in route.response_cookies),
         added=[
             *security_headers(secure=frontend.secure),
             (b"vary", b"Sec-Fetch-Site, Origin"),
         ],
+        dev_server=is_dev_server(route, frontend.origin),
+        traced=traced,
     )
+
+
+def _public_place(url: str) -> tuple[str, bytes]:
+    parts = urlsplit(url)
+    origin = canonical_origin(parts.scheme, parts.hostname or "", parts.port)
+    return origin, parts.path.rstrip("/").encode()
 
 
 def admit(way: Relayed, request: BrowserRequest) -> None:
@@ -73,19 +103,49 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
     Raises Refused: METHOD_NOT_ALLOWED, CROSS_SITE, NOT_SAME_ORIGIN, FORBIDDEN, BAD_REQUEST,
     UPSTREAM_LOOP, BODY_TOO_LARGE.
     """
-    route = way.route
-    require_same_origin(request, way.origin, navigation=route.navigation)
-    if route.methods and request.method not in route.methods:
+    _admit_section(way, request.section)
+    _admit_query(way, request)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _admit_section(way: Relayed, section: Section) -> None:
+    # The provider's site leads back to the application after a logout. A page that is opened with
+    # nobody's rights, on loopback, gives that site nothing.
+    if not (way.dev_server and is_opened(section)):
+        require_same_origin(section, way.origin, navigation=way.route.navigation)
+    _admit_further(way, section)
+
+
+def admit_socket(way: Relayed, request: BrowserRequest) -> Wanted:
+    """The WebSocket that the request wants to open; before any session is read.
+
+    Raises Refused: NOT_IMPLEMENTED where the route has none, else as `admit`, WEBSOCKET_VERSION.
+    """
+    if not way.route.websocket:
+        raise Refused(Reason.NOT_IMPLEMENTED)
+    wanted = read_handshake(request, compression=way.route.websocket_compression)
+    require_own_socket(request, way.origin)
+    _admit_further(way, request.section)
+    _admit_query(way, request)
+    return wanted
+
+
+def _admit_further(way: Relayed, section: Section) -> None:
+    route, fields = way.route, section.fields
+    if route.methods and section.method not in route.methods:
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=", ".join(route.methods))
-    if request.get(b"sec-fetch-dest") == b"serviceworker":
+    if fields.get(b"sec-fetch-dest") == b"serviceworker":
         raise Refused(Reason.FORBIDDEN)
-    if VIA in (request.get(b"via") or b""):
+    if VIA in (fields.get(b"via") or b""):
         raise Refused(Reason.UPSTREAM_LOOP)
-    if route.auth == "user" and request.query and _brings_token(request.query):
-        raise Refused(Reason.BAD_REQUEST)
-    length = request.get(b"content-length")
+    length = fields.get(b"content-length")
     if length is not None and int(length) > route.max_body:
         raise Refused(Reason.BODY_TOO_LARGE)
+
+
+def _admit_query(way: Relayed, request: BrowserRequest) -> None:
+    if request.query and way.route.auth in _WITH_TOKEN and _brings_token(request.query):
+        raise Refused(Reason.BAD_REQUEST)
 
 
 def _brings_token(query: bytes) -> bool:
@@ -93,88 +153,78 @@ def _brings_token(query: bytes) -> bool:
     return any(unquote_plus(key.decode("latin-1")) == TOKEN_KEY for key in keys)
 
 
-def request_head(way: Relayed, request: BrowserRequest, *, bearer: bytes | None) -> bytes:
-    """The head of the upstream request, with the person's token where the route gives one.
+def request_head(
+    way: Relayed,
+    request: BrowserRequest,
+    *,
+    bearer: bytes | None,
+    proof: bytes | None = None,
+    wanted: Wanted | None = None,
+    traced: bytes = b"",
+) -> bytes:
+    """The head of the upstream request, with a token where the route gives one.
+
+    `proof`: that the token's key is ours, where it is bound to one. `wanted`: the WebSocket that it
+    is to open. `traced`: the line that names the span.
 
     Everything that names an authority, a hop or a person is written anew; the rest passes octet
     for octet.
     """
-    lines = [
-        f"{request.method} ".encode(),
-        target(way, request),
-        b" HTTP/1.1\r\nhost: ",
-        way.authority,
-        b"\r\n",
-    ]
-    passed = to_upstream(request.headers, route_sets=way.fixed_names, cookies=way.request_cookies)
-    for name, value in passed:
-        lines += (name, b": ", value, b"\r\n")
-    if bearer is not None:
+    passed = _passed(way, request.section)
+    lines = [passed.method, target(way, request), passed.before]
+    if proof is not None and bearer is not None:
+        lines += (b"authorization: DPoP ", bearer, b"\r\ndpop: ", proof, b"\r\n")
+    elif bearer is not None:
         lines += (b"authorization: Bearer ", bearer, b"\r\n")
-    lines += (way.fixed, _framing(request), _about(way, request), b"\r\n")
+    if wanted is not None:
+        lines.append(upstream_fields(wanted))
+    if traced:
+        lines.append(traced)
+    lines += (passed.after, about_peer(way.origin, request.peer), request.request_id.encode())
+    lines.append(passed.end)
     return b"".join(lines)
+
+
+class Passed(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What the upstream is told of a request's section, as octets."""
+
+    method: bytes
+    before: bytes  # from behind the target to where the token has its place
+    after: bytes  # from there to where it says who asks
+    end: bytes
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds."""
+        return "<Passed>"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _passed(way: Relayed, section: Section) -> Passed:
+    passed = to_upstream(section.headers, route_sets=way.fixed_names, cookies=way.request_cookies)
+    fields = b"".join(b"%s: %s\r\n" % field for field in passed)
+    return Passed(
+        method=f"{section.method} ".encode(),
+        before=b" HTTP/1.1\r\nhost: %s\r\n%s" % (way.authority, fields),
+        after=way.fixed + framing(section) + via_line(section),
+        end=b"\r\n" + max_forwards(section) + b"\r\n",
+    )
 
 
 def target(way: Relayed, request: BrowserRequest) -> bytes:
     """The upstream's request target: path and query octet for octet, the prefix as configured."""
-    path = request.path[len(way.prefix) :] if way.route.strip else request.path
-    return (way.base + path or b"/") + request.target[len(request.path) :]
+    return (way.base + _below(way, request) or b"/") + request.target[len(request.path) :]
 
 
-def has_body(request: BrowserRequest) -> bool:
-    """Whether the request announces a body."""
-    length = request.get(b"content-length")
-    return (length is not None and length != b"0") or is_chunked(request)
+def public_target(way: Relayed, request: BrowserRequest) -> str:
+    """The whole URL of the request as the upstream knows itself, without the query."""
+    origin, base = way.public
+    return origin + (base + _below(way, request) or b"/").decode("latin-1")
 
 
-def is_chunked(request: BrowserRequest) -> bool:
-    """Whether the body comes without a length; the door lets no other coding in."""
-    return request.get(b"transfer-encoding") is not None
-
-
-def _framing(request: BrowserRequest) -> bytes:
-    """The body's framing, made anew: never both, never what the browser wrote (RFC 9112 §6.2)."""
-    if is_chunked(request):
-        return b"transfer-encoding: chunked\r\n"
-    length = request.get(b"content-length")
-    if length is not None:
-        return b"content-length: %d\r\n" % int(length)
-    return b"" if request.method in _BODYLESS else b"content-length: 0\r\n"
-
-
-def _about(way: Relayed, request: BrowserRequest) -> bytes:
-    """Who asks and by which way (RFC 7239, RFC 9110 §7.6.3)."""
-    via = request.get(b"via")
-    received = via + b", " if via is not None and b"via" not in _hop(request) else b""
-    known = _about_peer(way.origin, request.peer)
-    request_id = request.request_id.encode()
-    return b"via: %s%s%s%s\r\n%s" % (received, VIA, known, request_id, _max_forwards(request))
-
-
-@lru_cache(maxsize=4096)
-def _about_peer(origin: str, peer: str) -> bytes:
-    scheme, _, host = origin.partition("://")
-    node = f'"[{peer}]"' if ":" in peer else peer
-    return (
-        f"\r\nx-forwarded-for: {peer}\r\nx-forwarded-proto: {scheme}\r\n"
-        f"x-forwarded-host: {host}\r\nforwarded: for={node};proto={scheme};host={_quoted(host)}"
-        "\r\nx-request-id: "
-    ).encode()
-
-
-def _quoted(host: str) -> str:
-    return f'"{host}"' if ":" in host else host
-
-
-def _hop(request: BrowserRequest) -> frozenset[bytes]:
-    return named_in_connection(request.headers)
-
-
-def _max_forwards(request: BrowserRequest) -> bytes:
-    given = request.get(b"max-forwards")
-    if request.method != "OPTIONS" or given is None or not given.isdigit():
-        return b""
-    return b"max-forwards: %d\r\n" % (int(given) - 1)
+def _below(way: Relayed, request: BrowserRequest) -> bytes:
+    """The path below the upstream's own."""
+    return request.path[len(way.prefix) :] if way.route.strip else request.path
 
 
 def wants_another_token(headers: Headers) -> bool:
@@ -189,10 +239,12 @@ def wants_another_token(headers: Headers) -> bool:
 def answer_head(way: Relayed, status: int, headers: Headers) -> Headers:
     """The fields of the browser's answer, from the upstream's (rows A)."""
     passed, seen = to_browser(headers, cookies=way.response_cookies)
-    if seen & _LOCATIONS:
+    if seen & LOCATED:
         passed = [
             (name, _public(way, value) if name in _LOCATIONS else value) for name, value in passed
         ]
+    if status == 204:  # no body, and nothing that speaks of one (RFC 9110 §8.6)
+        passed = [(name, value) for name, value in passed if name != b"content-length"]
     if way.route.auth != "none":
         passed = private(passed, seen)
     if not way.route.documents and is_document(headers):

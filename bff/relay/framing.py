@@ -24,24 +24,37 @@ class Framing(StrEnum):
     """What ends a body."""
 
     NONE = "none"  # there is none, whatever the fields say
+    DENIED = "denied"  # fields state one where there can be none: nothing after it is trusted
     LENGTH = "length"
     CHUNKED = "chunked"
     CLOSE = "close"
 
 
-def read_framing(method: str, status: int, headers: Headers) -> Framing:
+def read_framing(method: str, status: int, version: str, headers: Headers) -> Framing:
     """The body's framing. Raises ValueError on what cannot be one framing."""
-    if status > 599:
+    if not 100 <= status <= 599 or version not in ("1.1", "1.0"):
         raise ValueError
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if len(lengths) + len(codings) > 1 or any(coding.lower() != b"chunked" for coding in codings):
         raise ValueError
-    if method == "HEAD" or status in (204, 304):
-        return Framing.NONE
+    if codings and version == "1.0":
+        raise ValueError  # RFC 9112 §6.1
+    if status < 200 or status in (204, 304) or method == "HEAD":
+        return _bodyless(status, codings or [value for value in lengths if value.strip(b"0")])
     if codings:
         return Framing.CHUNKED
     return Framing.LENGTH if lengths else Framing.CLOSE
+
+
+def _bodyless(status: int, stated: list[bytes]) -> Framing:
+    """The framing of what has no body; `stated`: the fields that say otherwise.
+
+    After HEAD and in 304 they speak of what GET would bring (RFC 9110 §8.6).
+    """
+    if status < 200 and stated:
+        raise ValueError
+    return Framing.DENIED if status == 204 and stated else Framing.NONE
 
 
 def octets(headers: Headers) -> int:

@@ -4,7 +4,7 @@ After `session` has given an access token, before `upstream` opens a connection.
 Pure: headers in, headers out. It knows no socket, no store and no clock.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -30,7 +30,7 @@ _OURS: Final = HOP_BY_HOP | frozenset(
 )  # fmt: skip
 _FORGED: Final = (
     b"x-forwarded-", b"x-remote-", b"x-original-", b"x-rewrite-", b"x-auth-",
-    b"x-authenticated-", b"x-user-", b"x-bff-",
+    b"x-authenticated-", b"x-user-", b"x-bff-", b"sec-websocket-",
 )  # fmt: skip
 
 # What would speak for our origin, or tells of the upstream's inside (A-03, A-04).
@@ -38,7 +38,7 @@ _NOT_THEIRS: Final = HOP_BY_HOP | frozenset(
     {
         b"set-cookie", b"clear-site-data", b"strict-transport-security", b"refresh", b"alt-svc",
         b"service-worker-allowed", b"server", b"x-powered-by", b"via", b"www-authenticate",
-        b"cross-origin-resource-policy", b"x-content-type-options",
+        b"cross-origin-resource-policy", b"x-content-type-options", b"dpop-nonce",
     }
 )  # fmt: skip
 
@@ -61,11 +61,9 @@ def to_upstream(
     `route_sets`: names that the route writes itself. `cookies`: names it lets through.
     """
     hop = named_in_connection(headers)
-    passed = [
-        (name, value)
-        for name, value in headers
-        if _may_go_up(name) and name not in hop and name not in route_sets
-    ]
+    passed = [field for field in headers if _may_go_up(field[0])]
+    if hop or route_sets:
+        passed = [field for field in passed if field[0] not in hop and field[0] not in route_sets]
     if cookies and (kept := _cookies(headers, cookies)):
         passed.append((b"cookie", kept))
     return passed
@@ -97,20 +95,51 @@ def is_own_cookie(name: bytes) -> bool:
     return bare == b"bff" or bare.startswith(b"bff-")
 
 
-def to_browser(headers: Headers, *, cookies: Collection[bytes]) -> tuple[Headers, frozenset[bytes]]:
-    """The upstream's end-to-end fields that a browser may see, in their order, and their names.
+def to_browser(headers: Headers, *, cookies: Collection[bytes]) -> tuple[Headers, int]:
+    """The upstream's end-to-end fields that a browser may see, in their order, and what they are.
 
     `cookies`: names that the route lets through, as separate lines (RFC 6265 §3).
     """
-    hop = named_in_connection(headers)
     passed: Headers = []
-    for name, value in headers:
-        if name in _NOT_THEIRS:
-            if name == b"set-cookie" and _may_set(value, cookies):
-                passed.append((name, value))
-        elif name not in hop and not name.startswith(b"access-control-"):
-            passed.append((name, value))
-    return passed, frozenset([name for name, _ in passed])
+    seen = 0
+    for field in headers:
+        fate = _fate(field[0])
+        seen |= fate
+        if not fate & _DROPPED or (fate & _SETS_COOKIE and _may_set(field[1], cookies)):
+            passed.append(field)
+    if seen & _NAMES_OTHERS and (hop := named_in_connection(headers)):
+        passed = [field for field in passed if field[0] not in hop]
+    return passed, seen
+
+
+# What the fields of an answer are, as bits: each name is looked at once in a process' life.
+TYPED: Final = 1
+TAGGED: Final = 2  # ETag
+CACHED: Final = 4  # Cache-Control
+LOCATED: Final = 8
+_SETS_COOKIE: Final = 16
+_NAMES_OTHERS: Final = 32  # Connection
+_DROPPED: Final = 64
+_TARGETED: Final = 128  # at some shared caches alone
+
+_KINDS: Final[Mapping[bytes, int]] = {
+    b"content-type": TYPED,
+    b"etag": TAGGED,
+    b"cache-control": CACHED,
+    b"location": LOCATED,
+    b"content-location": LOCATED,
+    b"set-cookie": _SETS_COOKIE,
+    b"connection": _NAMES_OTHERS,
+    b"surrogate-control": _TARGETED,
+    b"x-accel-expires": _TARGETED,
+}
+
+
+@lru_cache(maxsize=4096)
+def _fate(name: bytes) -> int:
+    dropped = name in _NOT_THEIRS or name.startswith(b"access-control-")
+    targeted = name.endswith(b"cdn-cache-control")
+    return _KINDS.get(name, 0) | dropped * _DROPPED | targeted * _TARGETED
 
 
 def _may_set(value: bytes, allowed: Collection[bytes]) -> bool:
@@ -130,14 +159,17 @@ def _is_document_type(stated: bytes) -> bool:
     return kind in _DOCUMENTS or kind.endswith(b"+xml") or b"/" not in kind
 
 
-def private(headers: Headers, names: frozenset[bytes]) -> Headers:
+def private(headers: Headers, seen: int) -> Headers:
     """The fields with a Cache-Control that no shared cache takes as leave to store (A-07).
 
-    `names` are those of the fields. The browser's request has no Authorization, so RFC 9111 §3.5
-    would not protect the answer.
+    `seen` says what they are. The browser's request has no Authorization, so RFC 9111 §3.5
+    would not protect the answer. A field for some caches alone would count before Cache-Control
+    there (RFC 9213), so none passes.
     """
-    if b"cache-control" not in names:
-        careful = b"private, no-cache" if b"etag" in names else b"no-store"
+    if seen & _TARGETED:
+        headers = [field for field in headers if not _fate(field[0]) & _TARGETED]
+    if not seen & CACHED:
+        careful = b"private, no-cache" if seen & TAGGED else b"no-store"
         return [*headers, (b"cache-control", careful)]
     stated = [value for name, value in headers if name == b"cache-control"]
     directives = [part.strip(b" \t") for value in stated for part in value.split(b",")]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from bff.caller.path import plain_path
-from bff.config.model import Route
+from bff.config.route_section import Route
 from bff.problem import Reason, Refused
 
 OWN: Final = b"/bff"

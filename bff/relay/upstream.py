@@ -24,21 +24,26 @@ class Upstream:
         *,
         connections: int,
         connect_timeout: float,
-        ca_file: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(origin)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        if self._tls is not None and ca_file is not None:
-            self._tls.load_verify_locations(ca_file)
+        self._tls = tls
         self._most = connections
         self._connect_timeout = connect_timeout
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()  # the idle ones, and those at work
+        self._streams: set[UpstreamConnection] = set()  # those that hold no place here
         self._connecting = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._told_at = 0.0
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """How many connections are idle, and how many at work or carrying a stream."""
+        busy = len(self._open) - len(self._idle) + len(self._streams)
+        return len(self._idle), busy
 
     def take(self, *, careful: bool) -> UpstreamConnection | None:
         """A connection that is kept alive, if there is one.
@@ -105,11 +110,29 @@ class Upstream:
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """End the exchange on a connection and keep it, if it is good for another."""
-        if connection.finish():
+        if connection.finish() and connection in self._open:
             self._idle.append(connection)
+            # The last used is the first taken: those at the bottom would stay for ever, and with
+            # them an address that the upstream's name may long have left.
+            while self._idle[0].idle_for >= IDLE_SECONDS:
+                old = self._idle.pop(0)
+                old.abort()
+                self._open.discard(old)
         else:
+            connection.abort()
             self._open.discard(connection)
+            self._streams.discard(connection)
         self._wake_one()
+
+    def detach(self, connection: UpstreamConnection) -> None:
+        """Give its place to another: what it carries now may go on for hours."""
+        self._open.discard(connection)
+        self._streams.add(connection)
+        self._wake_one()
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """A detached connection is over, or is another's now."""
+        self._streams.discard(connection)
 
     def _wake_one(self) -> None:
         while self._waiting:
@@ -125,7 +148,8 @@ class Upstream:
 
     def close(self) -> None:
         """Close every connection, those at work as well."""
-        for connection in list(self._open):
+        for connection in (*self._open, *self._streams):
             connection.give_up()
         self._idle.clear()
         self._open.clear()
+        self._streams.clear()

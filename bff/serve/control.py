@@ -2,7 +2,7 @@
 
 Down comes first the configuration itself, as the parent has read it: a worker that is started
 anew serves what the others serve, whatever has become of the file. Another one may follow, to be
-served instead. Then the word to stop. The end
+served instead. Then the word that the end is near, and the word to stop. The end
 of the stream says the same: the parent is gone. Up comes, about once a second, how the worker is.
 """
 
@@ -14,6 +14,7 @@ import socket
 from typing import Final
 
 from bff.config.load import Config
+from bff.journal.metrics import Snapshot
 
 LIMIT: Final = 64 * 1024 * 1024  # octets of a line; a large configuration is one line
 SECONDS: Final = 1.0  # between two reports
@@ -37,18 +38,30 @@ def config_of(line: Line) -> Config | None:
     return config
 
 
+LEAVE: Final[Line] = {"leave": True}  # there will be no new connections soon: let go of the old
 STOP: Final[Line] = {"stop": True}
 
 
-def report_line(troubles: list[str]) -> Line:
-    """How the worker is: why it is not ready, nothing if it is."""
-    return {"troubles": troubles}
+def report_line(troubles: list[str], taken: Snapshot) -> Line:
+    """How the worker is: why it is not ready, nothing if it is; and what it has counted."""
+    return {"troubles": troubles, "metrics": taken}
 
 
 def troubles_of(line: Line) -> list[str]:
     """The troubles in a report."""
     troubles = line.get("troubles")
     return [str(each) for each in troubles] if isinstance(troubles, list) else []
+
+
+def metrics_of(line: Line) -> Snapshot:
+    """What a report's worker has counted."""
+    metrics = line.get("metrics")
+    if not isinstance(metrics, dict):
+        return {}
+    return {
+        name: [(tuple(labels), value) for labels, value in series]
+        for name, series in metrics.items()
+    }
 
 
 class Channel:

@@ -14,12 +14,14 @@ from typing import Final
 
 from bff.config.load import Config
 from bff.journal.log import Event, tell
+from bff.journal.metrics import Snapshot, joined, lasting
 from bff.operate.health import Worker
-from bff.serve.control import STOP, Channel, serve_line, troubles_of
+from bff.serve.control import LEAVE, STOP, Channel, metrics_of, serve_line, troubles_of
 
 LIVED: Final = 10.0  # seconds after which a death is not the start's fault
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 30.0
+HUNG: Final = 30.0  # seconds of silence after which a worker is ended: another can serve
 
 
 def pause(lived: float, before: float) -> float:
@@ -36,11 +38,19 @@ class Keeper:
         self._number = number
         self._config = config
         self._sockets = sockets
+        self._leaving = False
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
         self._process: Process | None = None
         self._troubles: tuple[str, ...] = ()
         self._heard_at: float | None = None
+        self.serving = asyncio.Event()  # set when a worker has been heard for the first time
+        self._taken: Snapshot = {}  # of the process that stands here
+        self._departed: Snapshot = {}  # of those that stood here before: counters never go back
+
+    def metrics(self) -> Snapshot:
+        """What has been counted in this place, as far as it has been heard."""
+        return joined((self._departed, self._taken))
 
     def state(self) -> Worker:
         """How the worker is."""
@@ -55,6 +65,11 @@ class Keeper:
     def serve(self, config: Config) -> None:
         """Let the worker serve that instead, and all that come after it."""
         self._config = config
+        self._news.set()
+
+    def leave(self) -> None:
+        """Let the worker serve on, and close each connection with its next answer."""
+        self._leaving = True
         self._news.set()
 
     def stop(self) -> None:
@@ -98,21 +113,45 @@ class Keeper:
                 process_group=0,
             )
         channel = await Channel.over(ours)
-        talking = asyncio.create_task(self._talk(channel))
+        tasks = [
+            asyncio.create_task(self._talk(channel)),
+            asyncio.create_task(self._end_hung(process)),
+        ]
         try:
             return await process.wait()
         finally:
-            talking.cancel()
-            await asyncio.wait([talking])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             channel.close()
             self._process, self._heard_at = None, None
+            self._departed = joined((self._departed, lasting(self._taken)))
+            self._taken = {}
+
+    async def _end_hung(self, process: Process) -> None:
+        """End a worker whose event loop does not turn any more: it holds connections for nothing.
+
+        One that has not been heard yet is starting, or waits for a slow machine."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            if self._heard_at is not None and loop.time() - self._heard_at > HUNG:
+                tell(Event.WORKER_HUNG, worker=self._number, pid=process.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                return
 
     async def _talk(self, channel: Channel) -> None:
         listening = asyncio.create_task(self._listen(channel))
+        said: Config | None = None
         try:
             while True:
                 self._news.clear()
-                await channel.write(serve_line(self._config))
+                if said is not self._config:
+                    said = self._config
+                    await channel.write(serve_line(said))
+                if self._leaving:
+                    await channel.write(LEAVE)
                 if not self._stopping.is_set():
                     await self._news.wait()
                 if self._stopping.is_set():
@@ -125,7 +164,9 @@ class Keeper:
     async def _listen(self, channel: Channel) -> None:
         while (line := await channel.read()) is not None:
             self._troubles = tuple(troubles_of(line))
+            self._taken = metrics_of(line)
             self._heard_at = asyncio.get_running_loop().time()
+            self.serving.set()
 
 
 def command() -> list[str]:

@@ -1,10 +1,17 @@
-"""Listening sockets: bound before anything else is started, and a clear word where that fails."""
+"""Listening sockets: bound before anything else is started, and a clear word where that fails.
+
+Or inherited from a service manager that holds them over a restart: sd_listen_fds(3), without its
+library. What connects between two processes waits, and nobody is refused.
+"""
 
 import errno
+import os
 import socket
 from typing import Final
 
 BACKLOG: Final = 2048
+FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
+OPERATIONS: Final = "operations"  # the name of a descriptor that is not for the public
 
 
 class CannotListen(Exception):
@@ -37,6 +44,44 @@ def listen(host: str, port: int, *, option: str) -> list[socket.socket]:
         absent = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
         raise CannotListen(f"{shown} {why}; change {option}", absent=absent) from None
     return sockets
+
+
+def inherited() -> tuple[list[socket.socket], list[socket.socket]]:
+    """The public ones that were handed to this process, and those of the operations address.
+
+    Which is which says `FileDescriptorName=`; none are as good as empty. They are taken once: no
+    child finds them again. Raises CannotListen where one of them is no listening socket of TCP.
+    """
+    pid, count, named = (
+        os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+    )
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return [], []
+    names = dict(enumerate(named.split(":")))
+    public: list[socket.socket] = []
+    operations: list[socket.socket] = []
+    for place in range(int(count)):
+        kind = operations if names.get(place) == OPERATIONS else public
+        kind.append(_taken(FIRST_DESCRIPTOR + place))
+    return public, operations
+
+
+def _taken(descriptor: int) -> socket.socket:
+    refused = CannotListen(
+        f"descriptor {descriptor}, handed over by the service manager, is no listening socket of "
+        "TCP; change ListenStream in its socket unit"
+    )
+    try:
+        taken = socket.socket(fileno=descriptor)
+    except OSError:
+        raise refused from None
+    listens = taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if not listens or taken.proto != socket.IPPROTO_TCP:
+        taken.close()
+        raise refused
+    taken.set_inheritable(False)
+    taken.setblocking(False)
+    return taken
 
 
 _WHY: Final = {

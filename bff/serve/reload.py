@@ -1,7 +1,9 @@
 """What another configuration may change in a process that runs, and what it may not.
 
-Pure. The sockets are open, the door knows its hosts and its time limits, and neither is made anew:
-a change of these is refused by its key before any worker hears of it.
+Pure. The sockets are open, the door knows its time limits, and neither is made anew: a change of
+these is refused by its key before any worker hears of it. The files of a certificate may hold
+another one, their names may not change. Front ends may come and go; one that stays keeps its
+origin, on which the cookies and records of its sessions depend.
 """
 
 from bff.config.load import Config, ConfigFaults, Fault
@@ -26,10 +28,8 @@ def _changed(now: Config, then: Config) -> list[str]:
     ]
     if now.operate.listen != then.operate.listen:
         found.append("operate.listen")
-    if _origins(now) != _origins(then):
-        found.append("origin")
+    former = {frontend.name: frontend.origin for frontend in now.frontends}
+    for each in then.frontends:
+        if former.get(each.name, each.origin) != each.origin:
+            found.append(each.place("origin"))
     return found
-
-
-def _origins(config: Config) -> list[tuple[str, str]]:
-    return [(frontend.name, frontend.origin) for frontend in config.frontends]

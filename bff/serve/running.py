@@ -6,9 +6,10 @@ uvicorn's own ways are not used: its signal handlers, access log, server header,
 import asyncio
 import contextlib
 import math
+import resource
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -17,8 +18,12 @@ from typing_extensions import override
 from bff.app import Application
 from bff.config.load import Config
 from bff.door import door
+from bff.door.protocol import Door
 from bff.journal.log import crashed
 from bff.serve.listening import BACKLOG
+from bff.serve.traces import Traces
+
+Around = Callable[[type[Door]], type[Door]]
 
 
 class Server(uvicorn.Server):
@@ -33,16 +38,44 @@ class Server(uvicorn.Server):
 class Running:
     """A started Application that is being served, until `stop`."""
 
-    def __init__(self, config: Config, application: Application) -> None:
+    def __init__(
+        self, config: Config, application: Application, *, around: Around | None = None
+    ) -> None:
+        """`around` makes another door of the door: `bff dev` listens there."""
+        protocol = door(config, application, descriptors=_descriptors())
         self.application = application
-        self._server = Server(_settings(config, application))
+        self._door = protocol if around is None else around(protocol)
+        self._server = Server(_settings(config, application, self._door))
         self._serving: asyncio.Task[None] | None = None
+        self._traces = Traces()
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Start the application and take connections."""
         asyncio.get_running_loop().set_exception_handler(_tell)
+        await self._traces.renew(self.application.config.operate)
         await self.application.start()
         self._serving = asyncio.create_task(self._server.serve(sockets=sockets))
+
+    async def swap(self, config: Config) -> None:
+        """Serve another configuration from the next request on."""
+        self.application.swap(config)
+        await self._traces.renew(config.operate)
+
+    def renew_certificate(self) -> None:
+        """Show what the files hold by now, to whoever connects from here on.
+
+        Raises OSError, ssl.SSLError among them, where it is no pair: then all stays as it was.
+        """
+        server, context = self.application.config.server, self._server.config.ssl
+        if context is None or server.tls_certificate is None:
+            return
+        # Tried elsewhere first: half a pair in the context would end every handshake.
+        for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+            each.load_cert_chain(server.tls_certificate, server.tls_key)
+
+    def leave(self) -> None:
+        """Serve on, and let each answer be the last on its connection: the end is near."""
+        self._door.leaving = True
 
     async def stop(self, within: float | None = None) -> None:
         """Close listeners and idle connections, let what runs finish, close everything.
@@ -55,17 +88,25 @@ class Running:
         seconds = self.application.config.operate.stop_deadline if within is None else within
         end = loop.time() + seconds
         self._server.config.timeout_graceful_shutdown = math.ceil(seconds)
+        self.leave()
         self._server.should_exit = True
         await self._serving
         # Revocations of the last logouts get a moment in any case.
         await self.application.stop(max(0.5, end - loop.time()))
+        await self._traces.close()
 
 
-def _settings(config: Config, application: Application) -> uvicorn.Config:
+def _descriptors() -> int | None:
+    """How many files this process may open; None: as many as it likes."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if most == resource.RLIM_INFINITY else most
+
+
+def _settings(config: Config, application: Application, protocol: type[Door]) -> uvicorn.Config:
     server = config.server
     settings = uvicorn.Config(
         application,
-        http=door(config, application),
+        http=protocol,
         ws="none",
         lifespan="off",
         loop="uvloop",

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -22,9 +23,17 @@ import uvicorn
 from bff.config.load import Config, ConfigFaults
 from bff.config.risks import risks
 from bff.journal.log import Event, configure, tell
+from bff.journal.metrics import Snapshot, joined, snapshot
+from bff.operate.admin.admin import Admin
+from bff.operate.admin.desk import Desk
+from bff.operate.admin.history import EVERY, History, sample
+from bff.operate.admin.overview import Known
+from bff.operate.exposition import exposition
 from bff.operate.health import Health, Operations
 from bff.serve.keeper import Keeper
-from bff.serve.listening import CannotListen, address, close, listen
+from bff.serve.listening import CannotListen, address, close, inherited, listen
+from bff.serve.notify import READY, STOPPING, live, notify, reloading
+from bff.serve.people import reaching
 from bff.serve.reload import refuse_what_needs_a_restart
 from bff.serve.running import Server
 
@@ -48,6 +57,7 @@ class Supervisor:
         self._keepers: list[Keeper] = []
         self._first = asyncio.Event()
         self._second = asyncio.Event()
+        self._history = History()
 
     async def run(self, workers: int) -> int:
         """Serve until a signal ends it; the exit status."""
@@ -55,17 +65,33 @@ class Supervisor:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        health = Server(_settings(Operations(self.health)))
+        admin = Admin(
+            lambda: self._config.operate,
+            self._known,
+            Desk(lambda: self._config, reaching(lambda: self._config)),
+        )
+        health = Server(_settings(Operations(self.health, self.metrics, admin)))
         answering = asyncio.create_task(health.serve(sockets=self._operations))
         self._keepers = [Keeper(each, self._config, self._sockets) for each in range(workers)]
         keeping = [asyncio.create_task(keeper.keep()) for keeper in self._keepers]
+        telling = [asyncio.create_task(self._tell_ready()), asyncio.create_task(live())]
+        telling.append(asyncio.create_task(self._sample()))
         self._announce()
         await self._first.wait()
+        notify(STOPPING)
         in_order = await self._end(keeping)
         health.should_exit = True
         await answering
+        for task in telling:
+            task.cancel()
+        await asyncio.wait(telling)
         tell(Event.STOPPED, pid=os.getpid())
         return 0 if in_order else 1
+
+    async def _tell_ready(self) -> None:
+        """Every worker serves. Whether provider and store answer is for `/ready` to say."""
+        await asyncio.gather(*(keeper.serving.wait() for keeper in self._keepers))
+        notify(READY)
 
     def health(self) -> Health:
         """How the workers are."""
@@ -74,10 +100,38 @@ class Supervisor:
             draining=self._first.is_set(),
         )
 
+    def metrics(self) -> bytes:
+        """What the workers have counted, in Prometheus' text format."""
+        return exposition(self._taken())
+
+    def _taken(self) -> Snapshot:
+        """Sessions that were ended from the admin page are counted here, in no worker."""
+        return joined([*(keeper.metrics() for keeper in self._keepers), snapshot(())])
+
+    def _known(self) -> Known:
+        now, taken = time.time(), self._taken()  # noqa: TID251 - read by people, decides nothing
+        return Known(
+            at=now,
+            health=self.health(),
+            taken=taken,
+            samples=self._history.and_now(sample(taken, now)),
+        )
+
+    async def _sample(self) -> None:
+        """Remember what was counted, for the admin page; it may be switched on by a reload."""
+        while True:
+            self._history.add(self._known().samples[-1])
+            await asyncio.sleep(EVERY)
+
     def _signalled(self) -> None:
         (self._second if self._first.is_set() else self._first).set()
 
     def _reload(self) -> None:
+        notify(reloading())
+        self._read_again()
+        notify(READY)
+
+    def _read_again(self) -> None:
         """Serve what the file says now, or say why that cannot be."""
         if self._first.is_set():
             tell(Event.RELOAD_REFUSED, reason="draining", pid=os.getpid())
@@ -110,6 +164,8 @@ class Supervisor:
 
     async def _end(self, keeping: list[asyncio.Task[None]]) -> bool:
         """End all workers; whether they ended in order."""
+        for keeper in self._keepers:
+            keeper.leave()
         await self._unless_second(asyncio.sleep(self._config.operate.drain_delay))
         close(self._sockets)
         for keeper in self._keepers:
@@ -134,9 +190,10 @@ class Supervisor:
 def serve(config: Config, *, host: str, port: int, workers: int, read: Callable[[], Config]) -> int:
     """Run the supervisor; the exit status. `read` reads the file again. Raises CannotListen."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a loop to hear it
-    sockets = listen(host, port, option="--host or --port")
+    sockets, operations = inherited()
     try:
-        operations = listen(*config.operate.listen, option="listen in [operate]")
+        sockets = sockets or listen(host, port, option="--host or --port")
+        operations = operations or listen(*config.operate.listen, option="listen in [operate]")
     except CannotListen:
         close(sockets)
         raise

@@ -7,6 +7,7 @@ may send them to the whole group, and the supervisor alone knows when listening 
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -14,9 +15,11 @@ import sys
 import uvloop
 
 from bff.app import Application
+from bff.app.gauges import gauges, queued, watch_loop
 from bff.config.load import Config
 from bff.journal.log import Event, configure, crashed, tell
-from bff.serve.control import SECONDS, Channel, config_of, report_line
+from bff.journal.metrics import Gauge, snapshot
+from bff.serve.control import LEAVE, SECONDS, Channel, config_of, report_line
 from bff.serve.running import Running
 
 
@@ -34,16 +37,17 @@ async def work(control: socket.socket, sockets: list[socket.socket]) -> None:
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         reports = asyncio.create_task(_report(application, channel))
-        heeding = asyncio.create_task(_heed(application, channel))
+        heeding = asyncio.create_task(_heed(running, channel))
+        watching = asyncio.create_task(watch_loop())
         await asyncio.wait([heeding, reports], return_when=asyncio.FIRST_COMPLETED)
         if heeding.done():
             heeding.result()
         if reports.done():
             reports.result()  # it has no end but an exception
         await running.stop()
-        for task in (heeding, reports):
+        for task in (heeding, reports, watching):
             task.cancel()
-        await asyncio.wait([heeding, reports])
+        await asyncio.wait([heeding, reports, watching])
     channel.close()
 
 
@@ -53,10 +57,20 @@ async def _configuration(channel: Channel) -> Config | None:
     return None if line is None else config_of(line)
 
 
-async def _heed(application: Application, channel: Channel) -> None:
+async def _heed(running: Running, channel: Channel) -> None:
     """Serve what the supervisor says, until it says stop."""
-    while (config := await _configuration(channel)) is not None:
-        application.swap(config)
+    while (line := await channel.read()) is not None:
+        if line == LEAVE:
+            running.leave()
+            continue
+        config = config_of(line)
+        if config is None:
+            return
+        await running.swap(config)
+        try:
+            running.renew_certificate()
+        except OSError as error:
+            crashed(error)  # the files have changed since the supervisor read them
         tell(Event.RELOADED, pid=os.getpid(), kid=config.keyring.current.kid)
 
 
@@ -67,18 +81,25 @@ async def _report(application: Application, channel: Channel) -> None:
     provider must not hold it up.
     """
     troubles = ["starting"]
-    asking = asyncio.create_task(application.troubles())
+    waiting: list[Gauge] = []
+    asking = asyncio.create_task(_asked(application))
     try:
         while True:
             done, _ = await asyncio.wait([asking], timeout=SECONDS)
             if done:
-                troubles = asking.result()
-            await channel.write(report_line(troubles))
+                troubles, waiting = asking.result()
+            taken = snapshot([*gauges(application.site), *waiting])
+            await channel.write(report_line(troubles, taken))
             if done:
                 await asyncio.sleep(SECONDS)
-                asking = asyncio.create_task(application.troubles())
+                asking = asyncio.create_task(_asked(application))
     finally:
         asking.cancel()
+
+
+async def _asked(application: Application) -> tuple[list[str], list[Gauge]]:
+    """What has to be asked of others: why it is not ready, and what waits in the store."""
+    return await application.troubles(), await queued(application.site)
 
 
 def main(descriptors: list[int]) -> int:
@@ -86,6 +107,8 @@ def main(descriptors: list[int]) -> int:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     configure(human=sys.stdout.isatty())
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the soft limit is for select()
     control, *sockets = (socket.socket(fileno=each) for each in descriptors)
     try:
         uvloop.run(work(control, sockets))

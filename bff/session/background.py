@@ -52,19 +52,17 @@ class Users:
 
     def __init__(self) -> None:
         self._count = 0
-        self._nobody = asyncio.Event()
-        self._nobody.set()
+        self._last: asyncio.Future[None] | None = None  # done when nobody is left
 
     def enter(self) -> None:
         """One more."""
         self._count += 1
-        self._nobody.clear()
 
     def leave(self) -> None:
         """One less."""
         self._count -= 1
-        if not self._count:
-            self._nobody.set()
+        if not self._count and self._last is not None and not self._last.done():
+            self._last.set_result(None)
 
     def __enter__(self) -> None:
         self.enter()
@@ -74,4 +72,7 @@ class Users:
 
     async def gone(self) -> None:
         """Return when nobody is left."""
-        await self._nobody.wait()
+        while self._count:
+            if self._last is None or self._last.done():
+                self._last = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._last])

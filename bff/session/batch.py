@@ -7,12 +7,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from time import perf_counter
 from typing import Final
 
 from typing_extensions import override
 
+from bff.journal.metrics import STORE_SECONDS, timed
 from bff.session.store import Ended, Live, StoreUnavailable
 
+_PEEKS: Final = timed(STORE_SECONDS, "peek")
 FIELDS: Final = (b"t", b"v", b"ia", b"ab", b"rf", b"se", b"r")
 
 Fields = list[bytes | None]
@@ -27,6 +30,7 @@ class Batch:
     answers: list[Answer]
     nonce: bytes
     timer: asyncio.TimerHandle | None = None
+    asked_at: float = 0.0
     replies: list[Fields] = field(default_factory=list)
 
     def take(self, reply: object) -> bool:
@@ -42,6 +46,7 @@ class Batch:
         """Hand out the answers, now that the nonce has proved them."""
         if self.timer is not None:
             self.timer.cancel()
+        _PEEKS.observe(perf_counter() - self.asked_at)
         for answer, fields in zip(self.answers, self.replies, strict=True):
             answer(fields)
 

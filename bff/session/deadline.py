@@ -6,8 +6,10 @@ own retries stay off: ten repeats of a lost answer turn a stored write into a re
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import TypeVar
 
+from bff.journal.metrics import STORE_ERRORS, STORE_SECONDS, count, timed
 from bff.session.store import OutcomeUnknown, StoreUnavailable
 
 T = TypeVar("T")
@@ -21,8 +23,21 @@ class NotDone(ConnectionLost):
     """The store was not reached, or said no before it did anything."""
 
 
-async def within(seconds: float, ask: Callable[[], Awaitable[T]], *, writes: bool) -> T:
+async def within(
+    seconds: float, ask: Callable[[], Awaitable[T]], *, operation: str, writes: bool
+) -> T:
     """The answer of `ask`, asked at most twice in `seconds`. Raises StoreUnavailable and kin."""
+    began_at = perf_counter()
+    try:
+        return await _within(seconds, ask, writes=writes)
+    except StoreUnavailable:
+        count(STORE_ERRORS, operation)
+        raise
+    finally:
+        timed(STORE_SECONDS, operation).observe(perf_counter() - began_at)
+
+
+async def _within(seconds: float, ask: Callable[[], Awaitable[T]], *, writes: bool) -> T:
     unknown = OutcomeUnknown if writes else StoreUnavailable
     failed = unknown
     try:

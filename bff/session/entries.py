@@ -22,6 +22,7 @@ class Record:
     lease_until: float = 0.0
     maybe_spent: bool = False
     definite_400_at: float | None = None
+    definite_400_by: str = ""
     not_before: float = 0.0
 
     def end(self) -> float:
@@ -46,11 +47,21 @@ class Record:
                     until=self.not_before,
                     backing_off=True,
                     definite_400_at=self.definite_400_at,
+                    definite_400_by=self.definite_400_by,
                 )
             self.maybe_spent = self.maybe_spent or self.lease_owner is not None
             self.lease_owner, self.lease_until = owner, now + seconds
         outcome = LeaseOutcome.GRANTED_AFTER_LAPSE if self.maybe_spent else LeaseOutcome.GRANTED
-        return Lease(outcome=outcome, definite_400_at=self.definite_400_at)
+        return Lease(
+            outcome=outcome,
+            definite_400_at=self.definite_400_at,
+            definite_400_by=self.definite_400_by,
+        )
+
+    def definite_400(self, now: float, credentials: str) -> None:
+        """Keep when the first one came that these credentials met."""
+        if self.definite_400_at is None or self.definite_400_by != credentials:
+            self.definite_400_at, self.definite_400_by = now, credentials
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,8 +11,10 @@ import hmac
 from typing import Final
 
 from bff.config.load import FrontEnd
+from bff.config.provider_section import Provider
 from bff.journal.log import Event, tell
 from bff.keys import Key, Keyring, derive
+from bff.provider.client import shown_credentials
 from bff.provider.server import AuthorizationServer
 from bff.session.seal import store_key
 from bff.session.store import Store, StoreUnavailable
@@ -21,7 +23,7 @@ PAUSE: Final = 1.0  # seconds between two writes of one process
 
 
 class SharedHistory:
-    """The history of one front end's credentials. A changed secret begins a new one."""
+    """The history of one front end's credentials at a provider. A changed secret begins anew."""
 
     def __init__(
         self, *, frontend: FrontEnd, keyring: Keyring, store: Store, server: AuthorizationServer
@@ -31,7 +33,16 @@ class SharedHistory:
         # A session can begin only with a success, so an older one than a session's longest life
         # says nothing about any session that lives.
         self._seconds = frontend.session.lifetime
-        self._names = [_name(frontend, key) for key in keyring.all()]
+        self._names = [_name(frontend, server.config, key) for key in keyring.all()]
+
+    @property
+    def credentials(self) -> str:
+        """A name of ours, under which others know them in the store."""
+        return self._names[0]
+
+    def ours(self, credentials: str) -> bool:
+        """Whether that name is of the same, perhaps under another key of the keyring."""
+        return credentials in self._names
 
     async def run(self) -> None:
         """For ever: write down the latest success of this process."""
@@ -59,10 +70,9 @@ class SharedHistory:
         return max((at for at in times if at is not None), default=None)
 
 
-def _name(frontend: FrontEnd, key: Key) -> str:
+def _name(frontend: FrontEnd, provider: Provider, key: Key) -> str:
     """The place of the note. The secret is in it only as a keyed hash: guesses cannot be tried."""
-    provider = frontend.provider
-    secret = provider.client_secret.get_secret_value() if provider.client_secret else ""
+    secret = shown_credentials(provider)
     fingerprint = hmac.digest(
         derive(key, "index", frontend.origin),
         store_key(provider.client_authentication, frontend.name, secret).encode(),

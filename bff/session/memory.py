@@ -118,6 +118,8 @@ class MemoryStore:
             if not isinstance(entry, Record):
                 return False
             entry.seen_at = self._clock.now()
+            if entry.idle_at - entry.seen_at < entry.idle / 2:  # somebody may have been warned
+                self._changed(key)
             entry.idle_at = entry.seen_at + entry.idle
             return True
 
@@ -135,7 +137,13 @@ class MemoryStore:
         return await self._call("lease", lease, writes=True)
 
     async def release(
-        self, key: str, *, owner: str, how: Release, not_before: float | None = None
+        self,
+        key: str,
+        *,
+        owner: str,
+        how: Release,
+        not_before: float | None = None,
+        credentials: str = "",
     ) -> None:
         """Give a lease back."""
 
@@ -147,8 +155,8 @@ class MemoryStore:
             entry.not_before = not_before or 0.0
             if how is Release.UNSURE:
                 entry.maybe_spent = True
-            elif how is Release.DEFINITE_400 and entry.definite_400_at is None:
-                entry.definite_400_at = self._clock.now()
+            elif how is Release.DEFINITE_400:
+                entry.definite_400(self._clock.now(), credentials)
             self._changed(key)
 
         await self._call("release", release, writes=True)
@@ -163,7 +171,7 @@ class MemoryStore:
         new_version: str,
         refresh_at: float | None,
     ) -> bool:
-        """Write over that version under the live lease."""
+        """Write over that version under the last lease."""
 
         def replace() -> bool:
             entry = self._entry(key)
@@ -171,7 +179,7 @@ class MemoryStore:
                 return False
             if entry.version == new_version:
                 return True
-            if entry.version != version or not entry.leased_by(owner, self._clock.now()):
+            if entry.version != version or entry.lease_owner != owner:
                 return False
             entry.version, entry.sealed = new_version, sealed
             entry.refresh_at = refresh_at
@@ -269,6 +277,11 @@ class MemoryStore:
 
         return await self._call("index_members", members, writes=False)
 
+    async def index_names(self) -> AsyncIterator[str]:
+        """The names of all sets."""
+        for name in await self._call("index_names", lambda: list(self._index), writes=False):
+            yield name
+
     async def index_remove(self, name: str, key: str) -> None:
         """Remove from a set."""
 
@@ -302,4 +315,4 @@ class MemoryStore:
             await self._hook(operation, "after")
             return answer
 
-        return await within(self._deadline, ask, writes=writes)
+        return await within(self._deadline, ask, operation=operation, writes=writes)

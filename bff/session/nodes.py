@@ -91,7 +91,7 @@ class Nodes:
     def __init__(self, access: Access, deadline: float) -> None:
         self.access = access
         self._deadline = deadline
-        self._told_at = 0.0
+        self._told_at: dict[str, float] = {}  # by what was told
         self._pools: dict[Address, redis_client.BlockingConnectionPool] = {}
 
     def _pool(self, address: Address) -> redis_client.BlockingConnectionPool:
@@ -161,9 +161,12 @@ class Nodes:
             await client.connection_pool.aclose()
 
     def tell(self, what: str) -> None:
-        """Log at most once a second: an outage would fill the disk with one sentence."""
-        if time.monotonic() - self._told_at > 1:
-            self._told_at = time.monotonic()
+        """Log each thing at most once a second: an outage would fill the disk with one sentence.
+
+        Each by itself, for a sentinel that is down must not hide that another refuses us."""
+        now = time.monotonic()
+        if now - self._told_at.get(what, -1.0) > 1:
+            self._told_at[what] = now
             tell(Event.STORE_FAILED, error=what)
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from bff.clock import Clock
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
+from bff.provider.dpop import DpopKey, open_dpop_key
 from bff.session.record import Session, quiet_until
 from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
 from bff.session.store import Ended, Live, Store, StoreUnavailable
@@ -46,6 +47,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     session: Session
     quiet_until: float  # store time until which the access token is good as it is
     bearer: bytes  # the access token, as octets
+    proof_key: DpopKey | None = None  # that it is bound to, if it is
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the access token ends, in store time; None: nobody knows."""
+        return self.session.tokens.expires_at
 
     @override
     def __repr__(self) -> str:
@@ -65,6 +72,13 @@ def why_ended(ended: Ended) -> Refused:
     return Refused(known or Reason.SESSION_ENDED)
 
 
+def _proof_key(session: Session) -> DpopKey | None:
+    """The token's type decides: a bearer token goes as one, whatever was asked for."""
+    if session.tokens.token_type != "DPoP" or session.dpop_key is None:  # noqa: S105 - a name
+        return None
+    return open_dpop_key(session.dpop_key)
+
+
 class Opened:
     """The records of one front end that this process has opened."""
 
@@ -74,6 +88,7 @@ class Opened:
         self._clock = clock
         self._frontend = frontend.name
         self._refresh = frontend.refresh
+        self._issuers = frozenset(each.issuer for each in frontend.providers.values())
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self.key = lru_cache(maxsize=CAPACITY)(self._key)  # pure, and asked on every request
 
@@ -129,6 +144,8 @@ class Opened:
         if isinstance(loaded, Ended):
             raise why_ended(loaded)
         session = self.unseal(key, session_id, loaded.sealed)
+        if session.identity.iss not in self._issuers:
+            raise Refused(Reason.SESSION_ENDED)  # of a provider that the file names no longer
         return self.keep(key, session_id, live, loaded.version, session)
 
     def unseal(self, key: str, session_id: str, sealed: bytes) -> Session:
@@ -156,6 +173,7 @@ class Opened:
             session=session,
             quiet_until=quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
             bearer=tokens.access_token.encode(),
+            proof_key=_proof_key(session),
         )
         self._kept[key] = _Kept(found, self._clock.now())
         self._kept.move_to_end(key)

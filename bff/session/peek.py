@@ -14,11 +14,13 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final
 
 import hiredis
 from typing_extensions import override
 
+from bff.journal.metrics import STORE_ERRORS, count
 from bff.session.batch import FIELDS, Answer, Batch, Check, Fields, is_master
 from bff.session.deadline import ConnectionLost
 
@@ -108,6 +110,7 @@ class PeekLine(asyncio.Protocol):
         if self._greeting:
             return  # the batch leaves when the server has let us in
         self._waiting = None
+        batch.asked_at = perf_counter()
         self._crowded = len(batch.tags) > 1
         self._sent.append(batch)
         lines = [b"%s$%d\r\n%s\r\n%s" % (_HMGET, len(key), key, _ASKED) for key in self._keys]
@@ -221,6 +224,8 @@ class PeekLine(asyncio.Protocol):
         for batch in batches:
             if batch.timer is not None:
                 batch.timer.cancel()
+            if batch.answers:
+                count(STORE_ERRORS, "peek")
             for answer in batch.answers:
                 answer(None)
 

@@ -1,7 +1,8 @@
 -- Before every script: the store's own time in milliseconds, and what a record is.
 -- Fields: t tag (the key's name), v version, s sealed, k key id, il idle length, ia idle deadline,
 -- ab absolute deadline, rf refresh deadline or '', se last seen, co creator, lo lease owner,
--- lu lease end, un '1' if the refresh token may be spent, d4 first definite 400, nb not before.
+-- lu lease end, un '1' if the refresh token may be spent, nb not before; d4 first definite 400,
+-- dc credentials that met it.
 -- A tombstone: t, r reason, eo who ended it, es the last sealed bytes, et when.
 local KEY = KEYS[1]
 local time = redis.call('TIME')

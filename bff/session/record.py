@@ -11,7 +11,7 @@ from math import inf
 from typing import Final
 
 from bff.provider.identity import OriginalClaims
-from bff.provider.token import TokenResponse
+from bff.provider.token_answer import TokenResponse, TokenType
 
 TRANSACTION_SECONDS: Final = 600
 
@@ -27,6 +27,7 @@ class Tokens:
     issued_at: float
     expires_at: float | None  # None: the provider did not say, and no assumption is configured
     refresh_expires_at: float | None
+    token_type: TokenType = "Bearer"  # noqa: S105 - its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,9 @@ class Identity:
     auth_time: float | None
     acr: str | None
     claims: Mapping[str, object] = field(repr=False)  # only those that /bff/session may show
+    # Those that the rules of routes look at; no page sees them.
+    held: Mapping[str, object] = field(default_factory=dict, repr=False)
+    organization: str | None = None  # where the file asks for one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,8 @@ class Session:
     identity: Identity
     tokens: Tokens
     created_at: float
+    prompted: bool = False  # its login had the provider ask the person anew (prompt=login)
+    dpop_key: str | None = field(default=None, repr=False)  # what its tokens are bound to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,11 @@ class LoginTransaction:
     silent: bool = False  # prompt=none was asked
     falls_on: bool = False  # and if that cannot be, a login as usual follows
     max_age: int | None = None
+    acr_values: str | None = None
+    prompted: bool = False  # prompt=login was asked
+    organization: str | None = None  # asked for
+    more_scopes: tuple[str, ...] = ()  # asked for beside those of every login
+    dpop_key: str | None = field(default=None, repr=False)  # of the session that is to begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +117,7 @@ def tokens_from(
         issued_at=now,
         expires_at=None if life is None else now + life,
         refresh_expires_at=_refresh_end(response, now),
+        token_type=response.token_type,
     )
 
 

@@ -12,11 +12,14 @@ from bff.clock import StoreClock
 from bff.config.store_url import StoreUrl
 from bff.session.batch import Fields, read_fields
 from bff.session.deadline import ConnectionLost, within
+from bff.session.forgetting import Forgetting
 from bff.session.lines import SlotLines, reach
 from bff.session.nodes import Access, Nodes
 from bff.session.proof import Part
 from bff.session.record import Deadlines
+from bff.session.scan import names
 from bff.session.scripts import Answered, Scripts
+from bff.session.servers import Servers
 from bff.session.store import (
     ENDED_BYTES_SECONDS,
     TOMBSTONE_SECONDS,
@@ -74,18 +77,27 @@ class RedisStore:
         )
         self._nodes = Nodes(access, deadline)
         self._topology, self._peeker = reach(url, self._nodes, deadline, sentinel_password)
+        wanted = url.replicas if replicas is None else replicas
         self._scripts = Scripts(
             nodes=self._nodes,
             topology=self._topology,
             clock=clock,
-            replicas=url.replicas if replicas is None else replicas,
+            replicas=wanted,
             wait=deadline / 4,
+        )
+        self.servers = Servers(
+            nodes=self._nodes,
+            topology=self._topology,
+            prefix=prefix,
+            replicas=wanted,
+            deadline=deadline,
         )
         self._prefix = prefix
         self._prefix_octets = f"{prefix}:".encode()
         self._channel = f"{prefix}:changes"
         self._deadline = deadline
         self._hook = hook
+        self._forgetting = Forgetting(self._forget, ENDED_BYTES_SECONDS + 1)
 
     async def create(
         self, key: str, sealed: bytes, deadlines: Deadlines, *, owner: str, kid: str
@@ -162,19 +174,26 @@ class RedisStore:
             with contextlib.suppress(StoreUnavailable):
                 await self.release(key, owner=owner, how=Release.CLEAN)
             raise StoreUnavailable from None
-        _, outcome, until, definite, backing_off = answer
+        _, outcome, until, definite, by, backing_off = answer
         return Lease(
             outcome=LeaseOutcome(outcome.decode()),
             until=_seconds(until) if until else None,
             backing_off=bool(backing_off),
             definite_400_at=_seconds(definite) if definite else None,
+            definite_400_by=by.decode(),
         )
 
     async def release(
-        self, key: str, *, owner: str, how: Release, not_before: float | None = None
+        self,
+        key: str,
+        *,
+        owner: str,
+        how: Release,
+        not_before: float | None = None,
+        credentials: str = "",
     ) -> None:
         """Give a lease back."""
-        await self._write("release", key, owner, how.value, _ms(not_before or 0.0))
+        await self._write("release", key, owner, how.value, _ms(not_before or 0.0), credentials)
 
     async def replace(
         self,
@@ -186,13 +205,13 @@ class RedisStore:
         new_version: str,
         refresh_at: float | None,
     ) -> bool:
-        """Write over that version under the live lease."""
+        """Write over that version under the last lease."""
         args = (version, owner, new_version, sealed, _ms(refresh_at))
         try:
             return bool((await self._write("replace", key, *args))[1])
         except StoreUnavailable:
             # Even where it is sure that nothing was done: whoever asks has spent a refresh token,
-            # and must ask again until the lease is over.
+            # and must ask again.
             raise OutcomeUnknown from None
 
     async def end(self, key: str, *, owner: str, reason: str) -> EndAnswer:
@@ -207,17 +226,14 @@ class RedisStore:
         lives = (_ms(TOMBSTONE_SECONDS), _ms(ENDED_BYTES_SECONDS))
         _, ended, said, sealed = await self._write("end", key, owner, reason, *lives, version)
         if ended:
-            # Lua cannot remove a field later by itself; a process that dies before leaves bytes
-            # that are useless without the cookie, until the tombstone goes.
-            loop = asyncio.get_running_loop()
-            loop.call_later(ENDED_BYTES_SECONDS + 1, self._forget, key)
+            self._forgetting.add(key)
         return EndAnswer(
             ended=bool(ended), reason=said.decode() or None, sealed=sealed if sealed else None
         )
 
-    def _forget(self, key: str) -> None:
-        task = asyncio.ensure_future(self._write("forget", key, _ms(ENDED_BYTES_SECONDS)))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    async def _forget(self, key: str) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self._write("forget", key, _ms(ENDED_BYTES_SECONDS))
 
     async def changes(self) -> AsyncIterator[str | None]:
         """Keys that changed; subscribes anew for ever, with a breath between two attempts."""
@@ -259,6 +275,10 @@ class RedisStore:
                 found.append((key.decode(), entry))
         return found
 
+    def index_names(self) -> AsyncIterator[str]:
+        """The names of all sets."""
+        return names(self._nodes, self._topology, self._prefix, seconds=self._deadline)
+
     async def index_remove(self, name: str, key: str) -> None:
         """Remove from a set."""
         await self._write("index_remove", name, key)
@@ -269,6 +289,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._forgetting.close()
         await self._topology.close()
         self._peeker.close()
         await self._nodes.close()
@@ -299,7 +320,7 @@ class RedisStore:
                 await self._hook(operation, "after")
             return answered
 
-        return await within(self._deadline, ask, writes=writes)
+        return await within(self._deadline, ask, operation=operation, writes=writes)
 
 
 def _did(operation: str, answer: list[Any]) -> bool:

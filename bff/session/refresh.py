@@ -56,9 +56,11 @@ class Refresher:
         self._running: dict[str, asyncio.Task[Found | Refused]] = {}
         self._lease_seconds = lease_seconds(
             frontend.refresh.lease,
-            frontend.provider.total_timeout,
+            server.config.total_timeout,
             frontend.session.store_deadline,
         )
+        # Whoever began together with an owner that died is there when its lease has lapsed.
+        self._patience = self._lease_seconds + 2 * POLL
 
     async def fresh(self, found: Found) -> Found:
         """The session with an access token that is good to use. Raises Refused."""
@@ -91,7 +93,7 @@ class Refresher:
         self._forced[found.key] = found.version
         if len(self._forced) > FORCED_KEPT:
             self._forced.popitem(last=False)
-        result = await asyncio.shield(self._task(found, forced=True))
+        result = await self._joined(self._task(found, forced=True))
         if isinstance(result, Refused) or result.version == found.version:
             return None  # the upstream's own answer says more than our trouble
         return result
@@ -99,13 +101,18 @@ class Refresher:
     async def _wait_for_fresh(self, found: Found) -> Found:
         """Join the refresh until the access token is good."""
         while True:
-            # Shielded: a browser that goes away does not cancel a refresh.
-            result = await asyncio.shield(self._task(found))
+            result = await self._joined(self._task(found))
             if isinstance(result, Refused):
                 raise Refused(result.reason, retry_after=result.retry_after)
             if result.version != found.version or not self._over(result):
                 return result  # however short a life the provider gave it
             found = result  # the task we joined had begun ahead, and left it to another process
+
+    async def _joined(self, task: asyncio.Task[Found | Refused]) -> Found | Refused:
+        """What comes of a refresh. Its owner may be writing for longer than anybody waits."""
+        # Not cancelled with us: a browser that goes away does not end a refresh.
+        await asyncio.wait([task], timeout=self._patience)
+        return task.result() if task.done() else Refused(Reason.STORE_UNAVAILABLE)
 
     def _over(self, found: Found) -> bool:
         return expired(found.session.tokens, self._clock.now())
@@ -119,8 +126,7 @@ class Refresher:
 
     async def _run(self, found: Found, forced: bool) -> Found | Refused:
         """Refresh, or wait for whoever does, until the session has other tokens."""
-        # Whoever began together with an owner that died is there when its lease has lapsed.
-        deadline = time.monotonic() + self._lease_seconds + 2 * POLL
+        deadline = time.monotonic() + self._patience
         try:
             while True:
                 result = await self._attempt(found, forced)
@@ -163,6 +169,7 @@ class Refresher:
                     until=asked_at + self._lease_seconds,
                     maybe_spent=lease.outcome is LeaseOutcome.GRANTED_AFTER_LAPSE,
                     definite_400_at=lease.definite_400_at,
+                    definite_400_by=lease.definite_400_by,
                 )
                 return await self._spender.spend(found, owned)
 

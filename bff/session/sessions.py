@@ -3,44 +3,31 @@
 The face that `caller`, `browser` and `relay` see of this room.
 """
 
-import hashlib
-import hmac
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from bff.clock import Clock
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tag, tell
-from bff.keys import Key, Keyring, derive
+from bff.keys import Keyring, derive
 from bff.problem import Reason, Refused
-from bff.provider.revocation import revoke
 from bff.provider.server import AuthorizationServer
+from bff.provider.wanted import Wanted
 from bff.session.background import Background
-from bff.session.history import SharedHistory
+from bff.session.client_tokens import ClientTokens
+from bff.session.dealings import dealings
+from bff.session.following import Follower, Following, Seen, Told
+from bff.session.index import Index
+from bff.session.kept import KeptLogouts
 from bff.session.opened import Found, Opened
 from bff.session.record import Deadlines, Session, Tokens
 from bff.session.refresh import Refresher
-from bff.session.seal import Sealer
-from bff.session.spend import Spender
+from bff.session.seal import Sealer, store_key
 from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
 
-Hint = Literal["refresh_token", "access_token"]
-
 SLIDE_AT_MOST: Final = 60.0  # seconds; a session may end that much early, never late
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexEntry:
-    """What is known of a session without its cookie. Sealed under the keyring."""
-
-    handle: str
-    created_at: float
-    device: str
-    sub: str = field(repr=False)
-    sid: str | None = field(repr=False)
 
 
 class Sessions:
@@ -53,67 +40,97 @@ class Sessions:
         keyring: Keyring,
         store: Store,
         clock: Clock,
-        server: AuthorizationServer,
+        servers: Sequence[AuthorizationServer],
         background: Background,
+        kept: KeptLogouts,
     ) -> None:
         self.frontend = frontend
-        self.server = server
         self.background = background
         self.store = store
         self.clock = clock
+        self.kept = kept
+        self.index = Index(frontend=frontend, keyring=keyring, store=store)
         self._keyring = keyring
-        self._index_sealer = Sealer(keyring, "index", frontend.origin)
         self._log_key = derive(keyring.current, "log", frontend.origin)
         record_sealer = Sealer(keyring, "record", frontend.origin)
         self._opened = Opened(store=store, sealer=record_sealer, clock=clock, frontend=frontend)
-        self._watch = Watch(store, self._opened.forget)
-        self._history = SharedHistory(
-            frontend=frontend, keyring=keyring, store=store, server=server
-        )
-        self._refresher = Refresher(
-            frontend=frontend,
-            store=store,
-            opened=self._opened,
-            watch=self._watch,
-            server=server,
-            clock=clock,
-            background=background,
-            spender=Spender(
+        self._following = Following(store, clock, background)
+        self._watch = Watch(store, self._opened.forget, self._following.changed)
+        # By the issuer, which a session names: it knows no other provider than its own.
+        self.dealings = {
+            server.config.issuer: dealings(
+                server,
                 frontend=frontend,
+                keyring=keyring,
                 store=store,
-                opened=self._opened,
-                server=server,
                 clock=clock,
                 background=background,
-                history=self._history,
-            ),
-        )
+                opened=self._opened,
+                watch=self._watch,
+            )
+            for server in servers
+        }
         self._sliding: set[str] = set()
+        self._client_tokens: dict[tuple[str, Wanted], ClientTokens] = {}
 
     def run(self) -> None:
         """Start what goes on for ever: listening, dropping what is unused, telling others."""
         self.background.keep(self._watch.run())
+        self.background.keep(self._following.run())
         self.background.keep(self._opened.sweep())
-        self.background.keep(self._history.run())
+        for each in self.dealings.values():
+            each.run(self.background)
 
     async def find(self, session_id: str) -> Found:
         """The live session of that id. Raises Refused with the reason why there is none."""
-        return await self._opened.find(session_id)
+        found = await self._opened.find(session_id)
+        if self.kept and self.kept.ends(found.session):
+            raise Refused(Reason.SESSION_ENDED)  # the store will say so too in a moment
+        return found
 
     def glance(self, session_id: str, then: Callable[[Found | None], None]) -> None:
         """Call `then` with the live session whose access token is good as it is, without a task.
 
         With None where there is more to do: then `find` and `fresh` are the way.
         """
-        self._opened.glance(session_id, then)
+        if self.kept:
+            then(None)
+        else:
+            self._opened.glance(session_id, then)
 
     async def fresh(self, found: Found) -> Found:
         """The session with an access token that is good to use. Raises Refused."""
-        return await self._refresher.fresh(found)
+        return await self._refresher(found).fresh(found)
+
+    def _refresher(self, found: Found) -> Refresher:
+        return self.dealings[found.session.identity.iss].refresher
 
     async def after_refusal(self, found: Found) -> Found | None:
         """The session with another access token than one an upstream refused. Raises Refused."""
-        return await self._refresher.after_refusal(found)
+        return await self._refresher(found).after_refusal(found)
+
+    def client_tokens(self, provider: str, wanted: Wanted) -> ClientTokens:
+        """Tokens of our own from that provider; routes that want the same share them."""
+        config = self.frontend.providers[provider]
+        if (provider, wanted) not in self._client_tokens:
+            self._client_tokens[provider, wanted] = ClientTokens(
+                frontend=self.frontend,
+                keyring=self._keyring,
+                store=self.store,
+                clock=self.clock,
+                server=self.dealings[config.issuer].server,
+                background=self.background,
+                watch=self._watch,
+                wanted=wanted,
+            )
+        return self._client_tokens[provider, wanted]
+
+    def follow(self, found: Found, told: Told, seen: Seen | None = None) -> Follower:
+        """Let `told` be called with the reason when the session ends, wherever that happens.
+
+        Until then `seen` hears every now and then, and after each change, what there is.
+        """
+        return self._following.follow(found.key, found.live, told, seen)
 
     def slide(self, found: Found) -> None:
         """Push the idle deadline out, behind the caller; only now and then (S-11)."""
@@ -139,10 +156,14 @@ class Sessions:
             raise Refused(Reason.STORE_UNAVAILABLE) from None
         return await self.find(found.session_id)
 
-    async def begin(self, session: Session, *, device: str) -> str:
+    async def begin(
+        self, session: Session, *, device: str, address: str | None, issued_at: float
+    ) -> str:
         """Store a new session and return its id: 256 random bits. Raises Refused.
 
-        Index entries come first: a session that no logout can find must not exist.
+        `issued_at` is the `iat` of its ID token. PROVIDER_ERROR: the provider has signed that
+        session out meanwhile (B-10). Index entries come first: a session that no logout can find
+        must not exist.
         """
         session_id = secrets.token_urlsafe(32)
         key = self._opened.key(session_id)
@@ -152,28 +173,40 @@ class Sessions:
             absolute=session.created_at + section.lifetime,
             refresh=session.tokens.refresh_expires_at,
         )
-        entry = IndexEntry(
-            handle=secrets.token_urlsafe(12),
-            created_at=session.created_at,
-            device=device,
-            sub=session.identity.sub,
-            sid=session.identity.sid,
-        )
         sealed = self._opened.seal(key, session_id, session)
         owner = secrets.token_hex(12)
         kid = self._keyring.current.kid
         try:
-            for name in self._index_names(session, (self._keyring.current,)):
-                closed = self._index_sealer.seal(entry, place=name)
-                await self.store.index_add(name, key, closed, deadlines.absolute)
-            created = await self.store.create(key, sealed, deadlines, owner=owner, kid=kid)
+            await self.index.add(
+                key, session, device=device, address=address, until=deadlines.absolute
+            )
+            # A logout writes its marker before it reads the index. So it is seen here, or it finds
+            # the entry and leaves a tombstone, or ends what is created.
+            begins = not await self._signed_out(session, issued_at) and await self.store.create(
+                key, sealed, deadlines, owner=owner, kid=kid
+            )
         except StoreUnavailable as error:
             if isinstance(error, OutcomeUnknown):
                 self.background.run(self._undo(key))
             raise Refused(Reason.STORE_UNAVAILABLE) from None
-        if not created:  # 256 random bits met a key that exists: something is very wrong
-            raise Refused(Reason.INTERNAL_ERROR)
+        if not begins:
+            self.background.run(self._unlist(key, session))
+            raise Refused(Reason.PROVIDER_ERROR)
         return session_id
+
+    async def _signed_out(self, session: Session, issued_at: float) -> bool:
+        """Whether the provider has ended its own session since that ID token (B-10)."""
+        if self.kept and self.kept.ends(session):
+            return True
+        identity = session.identity
+        if identity.sid is None:
+            return False
+        signed_out_at = await self.store.noted(self.marker(identity.iss, identity.sid))
+        return signed_out_at is not None and issued_at <= signed_out_at
+
+    def marker(self, iss: str, sid: str) -> str:
+        """Where it is noted that a provider session is over. It does not depend on the keyring."""
+        return store_key("signed-out", self.frontend.name, iss, sid)
 
     def abandon(self, session_id: str) -> None:
         """End a session that was begun and that no browser will ever know, behind the caller."""
@@ -206,19 +239,33 @@ class Sessions:
         except Refused:
             return None  # ended all the same; nothing to revoke with
 
+    async def end_listed(self, key: str) -> bool:
+        """End the session at that key, which is known without its cookie; its tokens go with it.
+
+        Whether it lived until now. Raises StoreUnavailable."""
+        owner, reason = secrets.token_hex(12), Reason.SESSION_ENDED.value
+        answer = await self.store.end(key, owner=owner, reason=reason)
+        self._opened.forget(key)
+        return answer.sealed is not None
+
     async def _unlist(self, key: str, session: Session) -> None:
+        who = session.identity
         try:
-            for name in self._index_names(session, self._keyring.all()):
-                await self.store.index_remove(name, key)
+            await self.index.remove(key, iss=who.iss, sub=who.sub, sid=who.sid)
         except StoreUnavailable:
             tell(Event.STORE_FAILED, operation="index_remove")  # pruned at its deadline
 
-    def revoke(self, tokens: Tokens) -> None:
-        """Revoke at the provider, behind the caller (RFC 7009)."""
-        first: Hint = "access_token" if tokens.refresh_token is None else "refresh_token"
-        both: tuple[Hint, Hint] = ("refresh_token", "access_token")
-        wanted = both if self.frontend.logout.revoke_access_token else (first,)
-        self.background.run(self._revoke(tokens, wanted))
+    def revoke(self, iss: str, tokens: Tokens) -> None:
+        """Revoke at the provider that gave them, behind the caller (RFC 7009)."""
+        theirs = self.dealings.get(iss)
+        if theirs is not None:  # else nobody knows where, or as whom
+            theirs.revocations.revoke(
+                refresh_token=tokens.refresh_token, access_token=tokens.access_token
+            )
+
+    async def queued_revocations(self) -> int:
+        """How many revocations wait in the store. Raises StoreUnavailable."""
+        return sum([await each.revocations.length() for each in self.dealings.values()])
 
     def revoke_former(self, former: Session, by: Session) -> None:
         """Revoke what a session held that a new login has ended, behind the caller.
@@ -230,37 +277,20 @@ class Sessions:
         theirs = (former.identity.iss, former.identity.sub)
         another = theirs != (by.identity.iss, by.identity.sub)
         if another or self.frontend.logout.revoke_former:
-            self.revoke(former.tokens)
-
-    async def _revoke(self, tokens: Tokens, hints: Iterable[Hint]) -> None:
-        for hint in hints:
-            token = tokens.refresh_token if hint == "refresh_token" else tokens.access_token
-            if token is not None:
-                await revoke(self.server, token, hint=hint)
+            self.revoke(former.identity.iss, former.tokens)
 
     def session_tag(self, session_id: str) -> str:
         """How the log names a session: a keyed hash (E-07)."""
-        return tag(self._log_key, "session", self._opened.key(session_id))
+        return self.key_tag(self._opened.key(session_id))
+
+    def key_tag(self, key: str) -> str:
+        """The same of a session that is known by its key in the store alone."""
+        return tag(self._log_key, "session", key)
 
     def person_tag(self, session: Session) -> str:
         """How the log names a person: a keyed hash of issuer and subject (E-07)."""
-        return tag(self._log_key, "person", session.identity.iss, session.identity.sub)
+        return self.subject_tag(session.identity.iss, session.identity.sub)
 
-    def _index_names(self, session: Session, keys: Iterable[Key]) -> list[str]:
-        identity = session.identity
-        people: list[tuple[Literal["sub", "sid"], str]] = [("sub", identity.sub)]
-        if identity.sid is not None:
-            people.append(("sid", identity.sid))
-        return [
-            _index_name(key, self.frontend, kind, identity.iss, value)
-            for key in keys
-            for kind, value in people
-        ]
-
-
-def _index_name(
-    key: Key, frontend: FrontEnd, kind: Literal["sub", "sid"], iss: str, value: str
-) -> str:
-    parts = [part.encode() for part in (kind, frontend.name, iss, value)]
-    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return hmac.digest(derive(key, "index", frontend.origin), message, hashlib.sha256).hex()
+    def subject_tag(self, iss: str, sub: str) -> str:
+        """The same of a person whose session is not at hand."""
+        return tag(self._log_key, "person", iss, sub)

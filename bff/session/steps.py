@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from bff.problem import Reason
-from bff.provider.token import TokenAnswer
+from bff.provider.token_answer import TokenAnswer
 from bff.session.record import Session, due, expired
 from bff.session.store import Release
 

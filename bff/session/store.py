@@ -71,6 +71,7 @@ class Lease:
     until: float | None = None  # HELD: when to ask again at the latest
     backing_off: bool = False  # HELD: nobody is at it, the provider is to be left alone
     definite_400_at: float | None = None  # when the first definite 400 came
+    definite_400_by: str = ""  # the credentials that met it
 
 
 class Release(StrEnum):
@@ -119,7 +120,10 @@ class Store(Protocol):
         ...
 
     async def touch(self, key: str) -> bool:
-        """Slide the idle deadline; the version stays, nothing gone returns. Idempotent."""
+        """Slide the idle deadline; the version stays, nothing gone returns. Idempotent.
+
+        A change only from the second half of the idle time on: before that nobody has been warned.
+        """
         ...
 
     async def lease(self, key: str, version: str, *, owner: str, seconds: float) -> Lease:
@@ -130,11 +134,18 @@ class Store(Protocol):
         ...
 
     async def release(
-        self, key: str, *, owner: str, how: Release, not_before: float | None = None
+        self,
+        key: str,
+        *,
+        owner: str,
+        how: Release,
+        not_before: float | None = None,
+        credentials: str = "",
     ) -> None:
         """Give a lease back. UNSURE and the time of the first DEFINITE_400 stay until `replace`.
 
-        `not_before` is a time until which nobody is granted a lease.
+        `not_before` is a time until which nobody is granted a lease. `credentials` names those
+        that met the 400: one that others meet is a first one again.
         """
         ...
 
@@ -148,9 +159,10 @@ class Store(Protocol):
         new_version: str,
         refresh_at: float | None,
     ) -> bool:
-        """Write over `version` only, under the live lease of `owner` only, and end that lease.
+        """Write over `version` only, if `owner` was the last to be granted the lease; ends it.
 
-        Sets the refresh deadline, earlier or later; idle and absolute stay.
+        Also after that has lapsed: nobody has presented the refresh token since. Sets the refresh
+        deadline, earlier or later; idle and absolute stay.
         """
         ...
 
@@ -180,6 +192,10 @@ class Store(Protocol):
 
     async def index_members(self, names: Sequence[str]) -> list[tuple[str, bytes]]:
         """The (key, entry) pairs of several sets that are not over yet."""
+        ...
+
+    def index_names(self) -> AsyncIterator[str]:
+        """The names of all sets, some perhaps twice. Slow: for an operator, not for a request."""
         ...
 
     async def index_remove(self, name: str, key: str) -> None:

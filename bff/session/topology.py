@@ -34,6 +34,10 @@ class Single:
         """Who has it; found out if that is not known or in doubt. Raises NotDone."""
         return self._address
 
+    async def masters(self) -> list[Address]:
+        """All who have keys. Raises NotDone."""
+        return [self._address]
+
     def doubt(self) -> None:
         """There is nothing else to know."""
 
@@ -129,6 +133,10 @@ class Sentinels:
             raise NotDone
         return self._master  # if no sentinel answers now, the last one; it proves its role itself
 
+    async def masters(self) -> list[Address]:
+        """The master. Raises NotDone."""
+        return [await self.find(b"")]
+
     def doubt(self) -> None:
         """Ask the sentinels now."""
         self._lookout.doubt()
@@ -196,6 +204,15 @@ class Cluster:
             self.doubt()
             raise NotDone
         return address
+
+    async def masters(self) -> list[Address]:
+        """The master of every slot. Raises NotDone where one has none."""
+        await self._lookout.sure()
+        known = [each for each in dict.fromkeys(self._slots) if each is not None]
+        if None in self._slots:
+            self.doubt()
+            raise NotDone
+        return known
 
     def doubt(self) -> None:
         """Ask for the map now."""

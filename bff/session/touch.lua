@@ -1,6 +1,11 @@
 -- ARGV: channel, tag
-local length = read('il')[1]
+local lengths = read('il', 'ia')
+local length = tonumber(lengths[1] or '')
 if not length then return {now, 0} end
-redis.call('HSET', KEY, 'se', ms(now), 'ia', ms(now + tonumber(length)))
+local before = tonumber(lengths[2]) - now
+redis.call('HSET', KEY, 'se', ms(now), 'ia', ms(now + length))
 expire()
+-- A page may be showing that the end is near: it is told at once that it is not. Most slides come
+-- long before, and nobody need hear of them.
+if before < length / 2 then announce() end
 return {now, 1}

@@ -12,14 +12,21 @@ POLL: Final = 0.5  # seconds after which a waiter looks again: messages get lost
 class Watch:
     """Wakes whoever waits for a key, and says which opened record to drop."""
 
-    def __init__(self, store: Store, forget: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        forget: Callable[[str], None],
+        changed: Callable[[str | None], None],
+    ) -> None:
         self._store = store
         self._forget = forget
+        self._changed = changed  # None: what changed was missed
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
 
     async def run(self) -> None:
         """For ever: take each change. After a new subscription everybody looks again."""
         async for key in self._store.changes():
+            self._changed(key)
             if key is None:
                 for waiting in list(self._waiting):
                     self._wake(waiting)

@@ -9,17 +9,21 @@ both; `provider_app` and `api_app` are the bare ASGI applications. `Person` play
 front of the browser.
 """
 
+from bff.simulator.accounts import read_accounts
 from bff.simulator.api import api_app
+from bff.simulator.exchanges import Exchange
 from bff.simulator.person import Person
 from bff.simulator.provider import provider_app
 from bff.simulator.running import Plan, Simulator, bind, running, start
-from bff.simulator.settings import ACCOUNTS, Account, Client, Settings, SettingsError
+from bff.simulator.settings import ACCOUNTS, SCOPES, Account, Client, Settings, SettingsError
 from bff.simulator.switches import Switches
 
 __all__ = [
     "ACCOUNTS",
+    "SCOPES",
     "Account",
     "Client",
+    "Exchange",
     "Person",
     "Plan",
     "Settings",
@@ -29,6 +33,7 @@ __all__ = [
     "api_app",
     "bind",
     "provider_app",
+    "read_accounts",
     "running",
     "start",
 ]

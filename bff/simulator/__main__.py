@@ -44,6 +44,8 @@ async def _run(plan: Plan) -> None:
 @click.option("--api-write-scope", help="Scope the API demands of every method but GET.")
 @click.option("--redirect-uri", multiple=True, required=True, help="Exact; may be repeated.")
 @click.option("--post-logout-redirect-uri", multiple=True, help="Exact; may be repeated.")
+@click.option("--backchannel-logout-uri", help="On loopback: is told of logouts.")
+@click.option("--frontchannel-logout-uri", help="Shown in a frame at logout.")
 @click.option("--client-id", default="spa", show_default=True)
 @click.option("--client-name", default="The application", show_default=True)
 @click.option(
@@ -63,6 +65,8 @@ def main(
     api_write_scope: str | None,
     redirect_uri: tuple[str, ...],
     post_logout_redirect_uri: tuple[str, ...],
+    backchannel_logout_uri: str | None,
+    frontchannel_logout_uri: str | None,
     client_id: str,
     client_name: str,
     client_secret_env: str,
@@ -81,6 +85,8 @@ def main(
                     client_name=client_name,
                     redirect_uris=redirect_uri,
                     post_logout_redirect_uris=post_logout_redirect_uri,
+                    backchannel_logout_uri=backchannel_logout_uri,
+                    frontchannel_logout_uri=frontchannel_logout_uri,
                     id_token_signed_response_alg=id_token_alg,
                 ),
             ),

@@ -10,12 +10,15 @@ It stands for the company's own services and knows of the provider nothing but i
 | `POST /tasks` `{"title"}` | 201 and the task |
 | `PATCH /tasks/{id}` `{"done"}` | the task |
 | `DELETE /tasks/{id}` | 204 |
+| `DELETE /tasks` | 204, for who signed in within the last minute; else 401 as RFC 9470 §3 has it |
 | `GET /token` | `{"sub", "scope", "seconds_left", "fingerprint"}` of the access token |
 | `POST /echo` | the body, streamed back as it comes |
+| `POST /uploads` | 201 `{"octets"}`: how many came; they are kept nowhere |
+| `GET /live` | `text/event-stream` of `task` `{"what", "title", "at"}`, after one `hello` |
+| `GET /chat` | a WebSocket: what one says, all hear as `{"sub", "text", "at"}` |
 """
 
 import hashlib
-import itertools
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -23,29 +26,20 @@ from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 from typing_extensions import override
 
-from bff.simulator.access_token import AccessTokens, Invalid
+from bff.simulator.access_token import AccessTokens, Invalid, Proofs
 from bff.simulator.call import read_body
+from bff.simulator.company import Company
+from bff.simulator.feed import Feed
+from bff.simulator.tasks import Tasks
 
-SAMPLES: Final = (
-    ("Read the token endpoint's answer", True),
-    ("Look for a token in the browser", False),
-    ("Give up looking", False),
-)
-
-
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the list; `created` is an RFC 3339 time."""
-
-    id: int
-    title: str
-    done: bool
-    created: str
+FRESH: Final = 60  # seconds; a sign-in that is older must be repeated before all tasks go
 
 
 class NewTask(msgspec.Struct, frozen=True):
@@ -58,29 +52,6 @@ class Tick(msgspec.Struct, frozen=True):
     """What PATCH takes."""
 
     done: bool
-
-
-class Tasks:
-    """Everybody's tasks, in memory."""
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self._of_person: dict[str, dict[int, Task]] = {}
-
-    def of(self, sub: str) -> dict[int, Task]:
-        """One person's tasks by id; a new person begins with samples."""
-        if sub not in self._of_person:
-            self._of_person[sub] = {}
-            for title, done in SAMPLES:
-                self.add(sub, title, done=done)
-        return self._of_person[sub]
-
-    def add(self, sub: str, title: str, *, done: bool = False) -> Task:
-        """The new task."""
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        task = Task(id=next(self._numbers), title=title, done=done, created=created)
-        self.of(sub)[task.id] = task
-        return task
 
 
 Claims = dict[str, Any]
@@ -104,22 +75,27 @@ class Api:
         self._tokens = tokens
         self._write_scope = write_scope
         self._tasks = Tasks()
+        self._feed = Feed()
+        self._company = Company()
 
     def protected(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """The Starlette endpoint that answers 401 or 403 (RFC 6750 §3) before the handler runs."""
 
         async def answer(request: Request) -> Response:
             try:
-                claims = await self._tokens.verified(request.headers.getlist("authorization"))
+                claims = await self._tokens.verified(request)
             except Invalid as invalid:
-                return _problem(401, "unauthorized", invalid.challenge)
+                return JSONResponse({"error": "unauthorized"}, 401, invalid.headers)
             if not self._may(request.method, claims):
                 challenge = f'Bearer error="insufficient_scope", scope="{self._write_scope}"'
                 return _problem(403, "insufficient_scope", challenge)
             try:
-                return await handler(request, claims)
+                response = await handler(request, claims)
             except msgspec.DecodeError as error:
                 return _problem(400, str(error))
+            if "cnf" in claims:
+                response.headers.update(self._tokens.told())
+            return response
 
         return answer
 
@@ -128,13 +104,24 @@ class Api:
         return method == "GET" or self._write_scope is None or self._write_scope in granted
 
     async def tasks(self, request: Request, claims: Claims) -> Response:
-        """The list, or one more."""
+        """The list, one more, or none any longer."""
+        if request.method == "DELETE":
+            return self._no_tasks(claims)
         if request.method == "POST":
             title = msgspec.json.decode(await read_body(request), type=NewTask).title
             task = self._tasks.add(claims["sub"], title)
+            self._feed.tell(claims["sub"], "added", title)
             return JSONResponse(msgspec.to_builtins(task), 201)
         mine = self._tasks.of(claims["sub"]).values()
         return JSONResponse({"tasks": msgspec.to_builtins(list(mine))})
+
+    def _no_tasks(self, claims: Claims) -> Response:
+        if datetime.now(UTC).timestamp() - claims.get("auth_time", 0) > FRESH:
+            challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH}'
+            return _problem(401, "insufficient_user_authentication", challenge)
+        self._tasks.of(claims["sub"]).clear()
+        self._feed.tell(claims["sub"], "emptied", "")
+        return Response(status_code=204)
 
     async def task(self, request: Request, claims: Claims) -> Response:
         """One task: ticked off or gone."""
@@ -142,10 +129,11 @@ class Api:
         if number not in mine:
             return _problem(404, "no such task")
         if request.method == "DELETE":
-            del mine[number]
+            self._feed.tell(claims["sub"], "deleted", mine.pop(number).title)
             return Response(status_code=204)
         done = msgspec.json.decode(await read_body(request), type=Tick).done
         mine[number] = msgspec.structs.replace(mine[number], done=done)
+        self._feed.tell(claims["sub"], "done" if done else "not done", mine[number].title)
         return JSONResponse(msgspec.to_builtins(mine[number]))
 
     async def token(self, _request: Request, claims: Claims) -> Response:
@@ -164,6 +152,34 @@ class Api:
         content_type = request.headers.get("content-type", "application/octet-stream")
         return _Echo(headers={"Content-Type": content_type})
 
+    async def uploads(self, request: Request, _claims: Claims) -> Response:
+        """How many octets came."""
+        octets = 0
+        try:
+            async for piece in request.stream():
+                octets += len(piece)
+        except ClientDisconnect:  # cancelled; nobody reads this answer
+            return Response(status_code=400)
+        return JSONResponse({"octets": octets}, 201)
+
+    async def live(self, _request: Request, claims: Claims) -> Response:
+        """What happens to this person's tasks, as it happens."""
+        return StreamingResponse(
+            self._feed.follow(claims["sub"]),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def chat(self, socket: WebSocket) -> None:
+        """A place among those who talk, for a valid access token."""
+        try:
+            claims = await self._tokens.verified(socket)
+        except Invalid as invalid:
+            refusal = JSONResponse({"error": "unauthorized"}, 401, invalid.headers)
+            await socket.send_denial_response(refusal)
+            return
+        await self._company.join(socket, str(claims["sub"]))
+
     async def headers(self, request: Request) -> Response:
         """What arrived here, for whoever wonders what the BFF sends."""
         return JSONResponse(
@@ -171,11 +187,13 @@ class Api:
         )
 
     async def _shown(self, name: str, value: str) -> str:
+        if name == "dpop":
+            return "(a proof)"
         if name != "authorization":
             return value
-        scheme = value.partition(" ")[0]
+        scheme, _, presented = value.partition(" ")
         try:
-            return f"{scheme} {fingerprint(await self._tokens.verified([value]))}"
+            return f"{scheme} {fingerprint(await self._tokens.claims(presented))}"
         except Invalid:
             return f"{scheme} (not valid)"
 
@@ -216,19 +234,23 @@ def api_app(
     jwks_uri: str,
     is_dead: Callable[[str], bool] = lambda _jti: False,
     write_scope: str | None = None,
+    proofs: Proofs | None = None,
 ) -> Starlette:
     """The API.
 
     `is_dead` says of a `jti` whether that token was revoked; most APIs cannot know. `write_scope`
-    is demanded of every method but GET, where given."""
-    api = Api(AccessTokens(issuer, audience, jwks_uri, is_dead), write_scope)
+    is demanded of every method but GET, where given. `proofs`: where tokens are bound to keys."""
+    api = Api(AccessTokens(issuer, audience, jwks_uri, is_dead, proofs), write_scope)
     return Starlette(
         routes=[
             Route("/", _open),
             Route("/headers", api.headers),
-            Route("/tasks", api.protected(api.tasks), methods=["GET", "POST"]),
+            Route("/tasks", api.protected(api.tasks), methods=["GET", "POST", "DELETE"]),
             Route("/tasks/{id:int}", api.protected(api.task), methods=["PATCH", "DELETE"]),
             Route("/token", api.protected(api.token)),
             Route("/echo", api.protected(api.echo), methods=["POST"]),
+            Route("/uploads", api.protected(api.uploads), methods=["POST"]),
+            Route("/live", api.protected(api.live)),
+            WebSocketRoute("/chat", api.chat),
         ]
     )

@@ -40,6 +40,8 @@ class AuthorizationRequest:
     login_hint: str | None
     acr_values: tuple[str, ...]
     hinted_sub: str | None  # of a valid id_token_hint
+    resource: tuple[str, ...] = ()
+    dpop_jkt: str | None = None
 
 
 def return_address(settings: Settings, query: Parameters) -> ReturnAddress:
@@ -61,7 +63,7 @@ def authorization_request(
     _refuse_fixed(query)
     return AuthorizationRequest(
         back=back,
-        scope=_scope(back.client, query),
+        scope=_scope(settings, back.client, query),
         code_challenge=_code_challenge(query),
         nonce=query.get("nonce"),
         prompt=_prompt(query),
@@ -73,6 +75,8 @@ def authorization_request(
             if acr in settings.acr_values_supported
         ),
         hinted_sub=hinted_sub,
+        resource=resource_of(query),
+        dpop_jkt=query.get("dpop_jkt"),
     )
 
 
@@ -91,13 +95,23 @@ def _refuse_fixed(query: Parameters) -> None:
             raise Refused(reason)
 
 
-def _scope(client: Client, query: Parameters) -> tuple[str, ...]:
+def _scope(settings: Settings, client: Client, query: Parameters) -> tuple[str, ...]:
     scope = tuple(dict.fromkeys((query.get("scope") or "").split()))
-    if "openid" not in scope:
+    if settings.openid and "openid" not in scope:
         raise Refused(Reason.SCOPE_WITHOUT_OPENID)
+    if not settings.openid and ("openid" in scope or query.get("nonce") is not None):
+        raise Refused(Reason.SCOPE_UNKNOWN)  # of what it does not know it hears here only
     if not set(scope) <= set(client.scopes):
         raise Refused(Reason.SCOPE_UNKNOWN)
     return scope
+
+
+def resource_of(query: Parameters) -> tuple[str, ...]:
+    """What the tokens are for (RFC 8707 §2)."""
+    resource = query.all("resource")
+    if any(":" not in each or "#" in each for each in resource):
+        raise Refused(Reason.RESOURCE)
+    return resource
 
 
 def _code_challenge(query: Parameters) -> str:

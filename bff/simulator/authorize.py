@@ -19,6 +19,7 @@ from bff.simulator.callback import callback, refusal_callback
 from bff.simulator.grants import Grant
 from bff.simulator.logout_request import hinted_claims
 from bff.simulator.pages import chooser_page, consent_page, refusal_page
+from bff.simulator.pushed import pushed_request
 from bff.simulator.realm import Realm
 from bff.simulator.refusal import Reason, Refused
 from bff.simulator.visits import Visit
@@ -46,13 +47,26 @@ async def authorize(realm: Realm, call: Call) -> Response:
         ("code_challenges", "code_challenge"),
     ):
         realm.secrets.add(kind, query.first(name))
+    realm.secrets.add("request_uris", query.first("request_uri"))
+    pushed = None if realm.switches.par == "absent" else pushed_request(realm, query)
+    if pushed is not None:
+        return _answered(realm, call, pushed)
     back = return_address(realm.settings, query)
     try:
         asked = authorization_request(realm.settings, back, query, _hinted_sub(realm, query))
-        return _first_step(realm, asked, current_visit(realm, call))
     except Refused as refused:
         call.outcome = refused.reason.value
         return refusal_callback(realm, back, refused)
+    return _answered(realm, call, asked)
+
+
+def _answered(realm: Realm, call: Call, asked: AuthorizationRequest) -> Response:
+    """The page, the code or the error that a request without fault leads to."""
+    try:
+        return _first_step(realm, asked, current_visit(realm, call))
+    except Refused as refused:
+        call.outcome = refused.reason.value
+        return refusal_callback(realm, asked.back, refused)
 
 
 def _hinted_sub(realm: Realm, query: Parameters) -> str | None:
@@ -126,6 +140,8 @@ def give_code(realm: Realm, asked: AuthorizationRequest, visit: Visit) -> Respon
         auth_time=visit.auth_time,
         acr=visit.acr,
         nonce=asked.nonce,
+        resource=asked.resource,
+        dpop_jkt=asked.dpop_jkt if realm.switches.dpop else None,
     )
     code = realm.grants.issue_code(
         grant,

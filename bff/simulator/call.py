@@ -14,6 +14,7 @@ from bff.simulator.refusal import Reason, Refused
 
 FORM: Final = "application/x-www-form-urlencoded"
 BODY_LIMIT: Final = 65_536  # octets
+PEER: Final = "simulator.certificate"  # the extension of the scope in which the runner puts it
 
 
 class Parameters:
@@ -36,9 +37,21 @@ class Parameters:
             raise Refused(Reason.PARAMETER_MISSING)
         return value
 
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of a parameter that may come more than once."""
+        return tuple(value for key, value in self._pairs if key == name and value)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What there is."""
+        return frozenset(key for key, _ in self._pairs)
+
     def refuse_repetition(self) -> None:
-        """Raises Refused if any parameter came twice, known to us or not."""
-        if any(count > 1 for count in Counter(key for key, _ in self._pairs).values()):
+        """Raises Refused if any parameter came twice, known to us or not.
+
+        But for `resource` (RFC 8707 §2)."""
+        counted = Counter(key for key, _ in self._pairs if key != "resource")
+        if any(count > 1 for count in counted.values()):
             raise Refused(Reason.PARAMETER_REPEATED)
 
     def first(self, name: str) -> str | None:
@@ -56,6 +69,12 @@ class Call:
     authenticated: bool = False
     processed: bool = False
     outcome: str = ""
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's certificate in DER, where the connection has one."""
+        found: bytes | None = self.request.scope.get("extensions", {}).get(PEER, {}).get("der")
+        return found
 
     @property
     def query(self) -> Parameters:

@@ -48,5 +48,6 @@ ANSWER_DEPARTURES: Final[Mapping[str, Callable[[Response], Response]]] = {
     "scope_not_a_string": _edited(lambda document: document.update(scope=["openid"])),
     "other_sub": _edited(lambda document: document.update(sub="somebody-else")),
     "missing_sub": _edited(lambda document: document.pop("sub", None)),
+    "scope_narrowed": _edited(lambda document: document.update(scope="openid")),
     "wrong_issuer": _edited(lambda document: document.update(issuer="https://evil.example")),
 }

@@ -27,6 +27,9 @@ class Grant:
     auth_time: int
     acr: str
     nonce: str | None = field(repr=False)
+    resource: tuple[str, ...] = ()  # what its tokens may be for
+    dpop_jkt: str | None = None  # the key that they are bound to
+    x5t: str | None = None  # the certificate that they are bound to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,14 @@ class Grants:
         return jti in self._dead_jtis or (
             known is not None and known.grant.grant_id in self._dead_grants
         )
+
+    def expire(self, sub: str | None) -> int:
+        """How many access tokens, of a person or of everybody, are good no more."""
+        jtis = {
+            access.jti for access in self._access.values() if sub is None or access.grant.sub == sub
+        } - self._dead_jtis
+        self._dead_jtis |= jtis
+        return len(jtis)
 
     def kill_access_tokens(self, grant: Grant) -> None:
         """Only the access tokens issued so far."""

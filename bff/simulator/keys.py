@@ -93,6 +93,11 @@ class Keys:
         """The key that signs with `alg` now."""
         return self._current[alg]
 
+    @staticmethod
+    def stranger(alg: str) -> SigningKey:
+        """A key for `alg` that is nobody's: never published, never kept."""
+        return _rsa() if alg == "RS256" else _ec()
+
     def rotate(self, *, keep: bool) -> None:
         """New keys sign; the old ones still verify, and stay in the JWKS if `keep`."""
         old = list(self._current.values())

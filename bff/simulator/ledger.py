@@ -86,10 +86,14 @@ class Secrets:
 
     KINDS = (
         "client_secrets",
+        "client_assertions",
         "codes",
         "access_tokens",
         "refresh_tokens",
         "id_tokens",
+        "logout_tokens",
+        "request_uris",
+        "dpop_proofs",
         "states",
         "nonces",
         "code_challenges",

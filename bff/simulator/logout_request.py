@@ -20,6 +20,7 @@ class LogoutRequest:
 
     hinted_sub: str | None
     hinted_sid: str | None
+    client_id: str | None  # as sent
     post_logout_redirect_uri: str | None
     state: str | None = field(repr=False)
 
@@ -63,6 +64,7 @@ def logout_request(settings: Settings, keys: Keys, sent: Parameters) -> LogoutRe
     return LogoutRequest(
         hinted_sub=claims.get("sub"),
         hinted_sid=claims.get("sid"),
+        client_id=client_id,
         post_logout_redirect_uri=uri,
         state=sent.get("state"),
     )

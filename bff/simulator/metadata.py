@@ -1,6 +1,6 @@
 """What anybody may read: discovery, the key set, the style sheet, the avatars."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bff.simulator.call import Call
+from bff.simulator.client_assertion import ALGS
 from bff.simulator.realm import Realm
-from bff.simulator.settings import SCOPES, SIGNING_ALGS
+from bff.simulator.settings import SCOPES, SIGNING_ALGS, Settings
 
 _STYLE: Final = Path(__file__).with_name("simulator.css").read_text(encoding="utf-8")
 
@@ -18,7 +19,9 @@ _STYLE: Final = Path(__file__).with_name("simulator.css").read_text(encoding="ut
 async def discovery(realm: Realm, _call: Call) -> Response:
     """The metadata (Discovery §3, RFC 8414), with the switch `discovery` laid over."""
     settings = realm.settings
-    methods = ["client_secret_basic", "client_secret_post"]
+    if not settings.openid:
+        return JSONResponse({"error": "not_found"}, 404)
+    methods = sorted({m for each in settings.clients for m in each.token_endpoint_auth_methods})
     document: dict[str, object] = {
         "issuer": settings.issuer,
         "authorization_endpoint": f"{settings.base}/authorize",
@@ -30,20 +33,45 @@ async def discovery(realm: Realm, _call: Call) -> Response:
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGS),
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGS),
+        "dpop_signing_alg_values_supported": ["ES256"] if realm.switches.dpop else None,
+        "tls_client_certificate_bound_access_tokens": settings.mtls_base is not None,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "acr_values_supported": list(settings.acr_values_supported),
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "claims_parameter_supported": False,
-    } | dict(realm.switches.discovery)
+    }
+    if realm.switches.par != "absent":
+        document["pushed_authorization_request_endpoint"] = f"{settings.base}/par"
+        document["require_pushed_authorization_requests"] = realm.switches.par == "required"
+    document["mtls_endpoint_aliases"] = _aliases(settings, document)
+    document |= realm.switches.discovery
     return JSONResponse({name: value for name, value in document.items() if value is not None})
+
+
+def _aliases(settings: Settings, document: Mapping[str, object]) -> dict[str, str] | None:
+    """Where a client with a certificate calls (RFC 8705 §5)."""
+    if settings.mtls_base is None:
+        return None
+    called = ("token", "userinfo", "revocation", "pushed_authorization_request")
+    plain = {name: document.get(name) for name in (f"{each}_endpoint" for each in called)}
+    return {
+        name: url.replace(settings.base, settings.mtls_base, 1)
+        for name, url in plain.items()
+        if isinstance(url, str)
+    }
 
 
 async def jwks(realm: Realm, _call: Call) -> Response:

@@ -4,7 +4,7 @@ Plain HTML without script. The policy allows our own style sheet and avatars; `f
 the client's origin too, because Chromium applies it to the redirect that follows a form.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from urllib.parse import urlsplit
 
@@ -15,13 +15,23 @@ from bff.simulator.refusal import Answer
 from bff.simulator.settings import SCOPES, Account, Client
 
 
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _page(
-    realm: Realm, title: str, content: str, *, status: int = 200, to: str | None = None
+    realm: Realm,
+    title: str,
+    content: str,
+    *,
+    status: int = 200,
+    to: str | None = None,
+    frames: Iterable[str] = (),
+    refresh: str = "",
 ) -> HTMLResponse:
-    target = ""
-    if to is not None:
-        parts = urlsplit(to)
-        target = f" {parts.scheme}://{parts.netloc}"
+    target = "" if to is None else f" {_origin(to)}"
+    framed = " ".join(sorted({_origin(url) for url in frames})) or "'none'"
     base = escape(realm.settings.path)
     html = f"""<!doctype html>
 <html lang="en">
@@ -29,7 +39,7 @@ def _page(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
+{refresh}<title>{escape(title)}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="{base}/simulator.css">
 </head>
@@ -43,7 +53,7 @@ def _page(
 """
     policy = (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
-        f"form-action 'self'{target}; frame-ancestors 'none'"
+        f"form-action 'self'{target}; frame-src {framed}; frame-ancestors 'none'"
     )
     headers = {
         "Content-Security-Policy": policy,
@@ -137,6 +147,25 @@ def leaving_page(
             '<button class="main" name="decision" value="sign_out">Sign out</button></div>',
         ),
         to=to,
+    )
+
+
+def departure_page(realm: Realm, frames: Sequence[str], to: str | None) -> HTMLResponse:
+    """Signed out; the clients hear of it in frames, and then the browser goes on."""
+    hidden = "".join(
+        f'<iframe src="{escape(url)}" title="" hidden width="1" height="1"></iframe>'
+        for url in frames
+    )
+    onward, refresh = "", ""
+    if to is not None:
+        onward = f'<p><a href="{escape(to)}">Continue</a></p>'
+        refresh = f'<meta http-equiv="refresh" content="2;url={escape(to)}">\n'
+    return _page(
+        realm,
+        "Signed out",
+        f"<h1>Signed out</h1>\n<p>You are signed out of the simulator.</p>\n{onward}{hidden}",
+        frames=frames,
+        refresh=refresh,
     )
 
 

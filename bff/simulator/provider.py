@@ -14,6 +14,8 @@ from bff.simulator.control import control_routes
 from bff.simulator.interaction import choose, consent
 from bff.simulator.logout import confirm, end_session
 from bff.simulator.metadata import avatar, discovery, jwks, style
+from bff.simulator.panel import panel_routes
+from bff.simulator.pushed import push
 from bff.simulator.realm import Realm
 from bff.simulator.revocation import revoke
 from bff.simulator.settings import Settings, is_loopback
@@ -58,6 +60,7 @@ def provider_app(settings: Settings | Realm) -> Starlette:
     routes = [
         Route(DISCOVERY, watched(realm, "discovery", discovery)),
         Route("/jwks", watched(realm, "jwks", jwks)),
+        Route("/par", watched(realm, "par", push), methods=["POST"]),
         Route("/authorize", watched(realm, "authorize", authorize, page_refusal)),
         Route("/choose", watched(realm, "choose", choose, page_refusal), methods=["POST"]),
         Route("/consent", watched(realm, "consent", consent, page_refusal), methods=["POST"]),
@@ -82,8 +85,7 @@ def provider_app(settings: Settings | Realm) -> Starlette:
         Route("/avatars/{sub}.svg", avatar(realm)),
     ]
     path = realm.settings.path
-    app = Starlette(
-        routes=[*control_routes(realm), *([Mount(path, routes=routes)] if path else routes)]
-    )
+    own = [*control_routes(realm), *panel_routes(realm)]
+    app = Starlette(routes=[*own, *([Mount(path, routes=routes)] if path else routes)])
     app.add_middleware(LoopbackOnly)
     return app

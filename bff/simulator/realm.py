@@ -7,11 +7,14 @@ which the other side may have cached, and for the secrets, which tests search fo
 from datetime import UTC, datetime
 
 from bff.simulator.authorization_request import AuthorizationRequest
+from bff.simulator.dpop import Nonces
+from bff.simulator.exchanges import Exchanges
 from bff.simulator.faults import Faults
 from bff.simulator.grants import Grants
 from bff.simulator.keys import Keys
 from bff.simulator.ledger import Ledger, Secrets
 from bff.simulator.logout_request import LogoutRequest
+from bff.simulator.once import Once
 from bff.simulator.settings import Settings
 from bff.simulator.visits import Tickets, Visits
 
@@ -39,9 +42,12 @@ class Realm:
         self.keys = Keys()
         self.faults = Faults()
         self.ledger = Ledger()
+        self.exchanges = Exchanges()
         self.secrets = Secrets()
         for client in settings.clients:
             self.secrets.add("client_secrets", client.client_secret)
+        self.nonces = Nonces()  # of the provider, and of the API
+        self.api_nonces = Nonces()
         self.reset()
 
     def reset(self) -> None:
@@ -52,7 +58,10 @@ class Realm:
         self.visits = Visits()
         self.choosing: Tickets[AuthorizationRequest] = Tickets()
         self.consenting: Tickets[tuple[AuthorizationRequest, str]] = Tickets()  # and who is asked
+        self.once = Once()
+        self.pushed: Tickets[tuple[AuthorizationRequest, float]] = Tickets()  # and until when
         self.leaving: Tickets[LogoutRequest] = Tickets()
         self.ledger.clear()
+        self.exchanges.clear()
         self.faults.clear()
         self.faults.release()

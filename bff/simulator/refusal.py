@@ -22,6 +22,28 @@ class Reason(StrEnum):
     CLIENT_AUTHENTICATION_TWICE = "client_authentication_twice"
     CLIENT_AUTHENTICATION_METHOD = "client_authentication_method"
     CLIENT_AUTHENTICATION_WRONG = "client_authentication_wrong"
+    ASSERTION_TYPE = "assertion_type"
+    ASSERTION_MALFORMED = "assertion_malformed"
+    ASSERTION_ALG = "assertion_alg"
+    ASSERTION_TYP = "assertion_typ"
+    ASSERTION_KEY = "assertion_key"
+    ASSERTION_SIGNATURE = "assertion_signature"
+    ASSERTION_ISS_SUB = "assertion_iss_sub"
+    ASSERTION_AUD = "assertion_aud"
+    ASSERTION_TIMES = "assertion_times"
+    ASSERTION_JTI = "assertion_jti"
+    ASSERTION_REPLAYED = "assertion_replayed"
+    CERTIFICATE_WRONG = "certificate_wrong"
+    DPOP_MISSING = "dpop_missing"
+    DPOP_MALFORMED = "dpop_malformed"
+    DPOP_HEADER = "dpop_header"
+    DPOP_SIGNATURE = "dpop_signature"
+    DPOP_TARGET = "dpop_target"
+    DPOP_TIME = "dpop_time"
+    DPOP_ATH = "dpop_ath"
+    DPOP_REPLAYED = "dpop_replayed"
+    DPOP_NONCE = "dpop_nonce"
+    DPOP_ANOTHER_KEY = "dpop_another_key"
     GRANT_TYPE_UNSUPPORTED = "grant_type_unsupported"
     CODE_UNKNOWN = "code_unknown"
     CODE_EXPIRED = "code_expired"
@@ -51,6 +73,14 @@ class Reason(StrEnum):
     MAX_AGE = "max_age"
     REQUEST_OBJECT = "request_object"
     REQUEST_URI = "request_uri"
+    PUSH_REQUIRED = "push_required"
+    PUSHED_FOR_ANOTHER = "pushed_for_another"
+    REQUEST_URI_NOT_ALONE = "request_uri_not_alone"
+    REQUEST_URI_UNKNOWN = "request_uri_unknown"
+    REQUEST_URI_OF_ANOTHER = "request_uri_of_another"
+    REQUEST_URI_EXPIRED = "request_uri_expired"
+    RESOURCE = "resource"
+    RESOURCE_WIDENED = "resource_widened"
     ID_TOKEN_HINT = "id_token_hint"
     LOGIN_REQUIRED = "login_required"
     CONSENT_REQUIRED = "consent_required"
@@ -75,6 +105,14 @@ def _bad(error: str, description: str) -> Answer:
     return Answer(400, error, description)
 
 
+def _nobody(description: str) -> Answer:
+    return Answer(401, "invalid_client", description)
+
+
+def _unproven(description: str) -> Answer:
+    return _bad("invalid_dpop_proof", description)
+
+
 ANSWERS: Final[Mapping[Reason, Answer]] = {
     Reason.NOT_A_FORM: _bad("invalid_request", "Send application/x-www-form-urlencoded"),
     Reason.BODY_TOO_LARGE: Answer(413, "invalid_request", "The body is larger than 64 KiB"),
@@ -86,6 +124,28 @@ ANSWERS: Final[Mapping[Reason, Answer]] = {
         401, "invalid_client", "This client is registered for another method"
     ),
     Reason.CLIENT_AUTHENTICATION_WRONG: Answer(401, "invalid_client", "Unknown client or secret"),
+    Reason.ASSERTION_TYPE: _nobody("client_assertion_type is not the one of RFC 7523"),
+    Reason.ASSERTION_MALFORMED: _nobody("client_assertion is no JWT"),
+    Reason.ASSERTION_ALG: _nobody("Sign with PS256, ES256 or EdDSA"),
+    Reason.ASSERTION_TYP: _nobody("typ is client-authentication+jwt"),
+    Reason.ASSERTION_KEY: _nobody("No such key is registered for the client"),
+    Reason.ASSERTION_SIGNATURE: _nobody("The signature is not that key's"),
+    Reason.ASSERTION_ISS_SUB: _nobody("iss and sub are the client_id"),
+    Reason.ASSERTION_AUD: _nobody("aud is one plain string, and names us"),
+    Reason.ASSERTION_TIMES: _nobody("iat and exp are needed, a minute apart at most, and now"),
+    Reason.ASSERTION_JTI: _nobody("jti is needed, and hard to guess"),
+    Reason.ASSERTION_REPLAYED: _nobody("This assertion was used before"),
+    Reason.CERTIFICATE_WRONG: _nobody("This is not the client's certificate"),
+    Reason.DPOP_MISSING: _unproven("One DPoP proof is needed"),
+    Reason.DPOP_MALFORMED: _unproven("The proof is no JWT"),
+    Reason.DPOP_HEADER: _unproven("typ dpop+jwt, alg ES256 and a public jwk are needed"),
+    Reason.DPOP_SIGNATURE: _unproven("The signature is not that of its jwk"),
+    Reason.DPOP_TARGET: _unproven("htm and htu are not of this request"),
+    Reason.DPOP_TIME: _unproven("iat is not now"),
+    Reason.DPOP_ATH: _unproven("ath is not the hash of the token"),
+    Reason.DPOP_REPLAYED: _unproven("jti is missing, or was used before"),
+    Reason.DPOP_NONCE: _bad("use_dpop_nonce", "The newest nonce is needed in the proof"),
+    Reason.DPOP_ANOTHER_KEY: _unproven("Bound to another key"),
     Reason.GRANT_TYPE_UNSUPPORTED: _bad("unsupported_grant_type", "No such grant type here"),
     Reason.CODE_UNKNOWN: _bad("invalid_grant", "No such code"),
     Reason.CODE_EXPIRED: _bad("invalid_grant", "The code has expired"),
@@ -123,6 +183,14 @@ ANSWERS: Final[Mapping[Reason, Answer]] = {
     Reason.MAX_AGE: _bad("invalid_request", "max_age is a number of seconds"),
     Reason.REQUEST_OBJECT: _bad("request_not_supported", "No request objects here"),
     Reason.REQUEST_URI: _bad("request_uri_not_supported", "No request_uri here"),
+    Reason.PUSH_REQUIRED: _bad("invalid_request", "Push the request first"),
+    Reason.PUSHED_FOR_ANOTHER: _bad("invalid_request", "client_id is not who authenticated"),
+    Reason.REQUEST_URI_NOT_ALONE: _bad("invalid_request", "Only client_id goes with request_uri"),
+    Reason.REQUEST_URI_UNKNOWN: _bad("invalid_request_uri", "No such request, or none any more"),
+    Reason.REQUEST_URI_OF_ANOTHER: _bad("invalid_request_uri", "Another client pushed this"),
+    Reason.REQUEST_URI_EXPIRED: _bad("invalid_request_uri", "The request was pushed too long ago"),
+    Reason.RESOURCE: _bad("invalid_target", "resource is an absolute URI without a fragment"),
+    Reason.RESOURCE_WIDENED: _bad("invalid_target", "A resource that was not asked for at first"),
     Reason.ID_TOKEN_HINT: _bad("invalid_request", "id_token_hint was not issued here"),
     Reason.LOGIN_REQUIRED: _bad("login_required", "Nobody suitable is signed in"),
     Reason.CONSENT_REQUIRED: _bad("consent_required", "The person has not agreed yet"),

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bff.simulator.access_token import Proofs
 from bff.simulator.api import api_app
+from bff.simulator.call import PEER
 from bff.simulator.provider import provider_app
 from bff.simulator.realm import Realm
 from bff.simulator.settings import (
@@ -71,6 +74,16 @@ class DroppableProtocol(HttpToolsProtocol):
         super().on_message_begin()
         # The type wants a dict per extension; ours is under "call".
         self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        tls = self.transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.scope["extensions"][PEER] = {"der": tls.getpeercert(binary_form=True)}
+
+    @override
+    def shutdown(self) -> None:
+        """Over TLS an idle connection would wait for the peer's goodbye, and outlive the loop."""
+        super().shutdown()
+        if self.transport.is_closing() and self.transport.get_extra_info("ssl_object"):
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -83,11 +96,13 @@ class _Server(uvicorn.Server):
 class Serving:
     """One application that is being served."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, tls: ssl.SSLContext | None = None
+    ) -> None:
         config = uvicorn.Config(
             app,
             http=DroppableProtocol,
-            ws="none",
+            ws="wsproto",
             lifespan="off",
             log_config=None,
             access_log=False,  # URLs carry codes
@@ -96,6 +111,8 @@ class Serving:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE,
         )
+        config.load()
+        config.ssl = tls
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listening]))
 
@@ -118,7 +135,10 @@ class Plan:
     api_host: str = "127.0.0.1"
     api_port: int = 0
     api_write_scope: str | None = None
+    api_public_url: str | None = None
     audience: str = "urn:simulator:tasks"
+    openid: bool = True
+    mtls: ssl.SSLContext | None = None  # the provider answers over it as well
 
 
 class Simulator:
@@ -129,12 +149,17 @@ class Simulator:
             provider_socket = undo.enter_context(bind(plan.issuer_host, plan.issuer_port))
             api_socket = undo.enter_context(bind(plan.api_host, plan.api_port))
             origin = url_of(plan.issuer_host, provider_socket)
+            mtls_socket = None
+            if plan.mtls is not None:
+                mtls_socket = undo.enter_context(bind("localhost", 0))
             settings = Settings(
                 issuer=origin + plan.issuer_path,
                 clients=plan.clients,
                 accounts=plan.accounts,
                 audience=plan.audience,
+                openid=plan.openid,
                 switches=plan.switches,
+                mtls_base=None if mtls_socket is None else _over_tls(mtls_socket, plan),
             )
             undo.pop_all()
         self.control = f"{origin}/control"
@@ -148,17 +173,28 @@ class Simulator:
             # A call, not a bound method: a reset replaces the registry.
             is_dead=lambda jti: self.realm.grants.is_dead(jti),
             write_scope=plan.api_write_scope,
+            proofs=Proofs(
+                nonces=self.realm.api_nonces,
+                habit=lambda: self.realm.switches.api_dpop_nonces,
+                public_url=plan.api_public_url,
+            ),
         )
-        self._servings = [
-            Serving(provider_app(self.realm), provider_socket),
-            Serving(api, api_socket),
-        ]
+        provider = provider_app(self.realm)
+        self._servings = [Serving(provider, provider_socket), Serving(api, api_socket)]
+        if mtls_socket is not None:
+            self._servings.append(Serving(provider, mtls_socket, plan.mtls))
 
     async def stop(self) -> None:
         """Ends both; requests that are held go on first."""
         self.realm.faults.clear()
         self.realm.faults.release()
+        self.realm.exchanges.close()
         await asyncio.gather(*(serving.stop() for serving in self._servings))
+
+
+def _over_tls(listening: socket.socket, plan: Plan) -> str:
+    url = url_of("localhost", listening).replace("http:", "https:", 1)
+    return url + plan.issuer_path.rstrip("/")
 
 
 async def start(plan: Plan) -> Simulator:

@@ -21,6 +21,8 @@ SCOPES: Final[Mapping[str, str]] = {
     "tasks:read": "See your tasks",
     "tasks:write": "Add, change and delete your tasks",
 }
+# What a client cannot have for itself.
+OF_PEOPLE: Final = frozenset({"openid", "profile", "email", "phone", "offline_access"})
 SIGNING_ALGS: Final = ("RS256", "ES256")
 
 
@@ -30,7 +32,7 @@ class SettingsError(ValueError):
 
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address without brackets, can only be this machine."""
-    if host.lower() == "localhost":
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):  # RFC 6761 §6.3
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -95,12 +97,19 @@ class Client:
     """One registered client; its URIs are compared octet for octet."""
 
     client_id: str
-    client_secret: str = field(repr=False)
     redirect_uris: tuple[str, ...]
+    client_secret: str = field(default="", repr=False)
+    jwks: tuple[Mapping[str, object], ...] = ()  # its public keys, for private_key_jwt
+    tls_client_auth_subject_dn: str | None = None  # as RFC 4514 writes it
+    certificates: tuple[bytes, ...] = ()  # in DER, for self_signed_tls_client_auth
     post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None  # on loopback
+    frontchannel_logout_uri: str | None = None
     client_name: str = "The application"
     scopes: tuple[str, ...] = tuple(SCOPES)
     token_endpoint_auth_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
+    dpop_bound_access_tokens: bool = False  # true: nothing without a proof
+    tls_client_certificate_bound_access_tokens: bool = False  # RFC 8705 §3
     id_token_signed_response_alg: str = "RS256"  # noqa: S105 -- registered metadata
 
     def __post_init__(self) -> None:
@@ -108,10 +117,23 @@ class Client:
             parts = urlsplit(uri)
             if parts.scheme not in {"http", "https"} or not parts.hostname or "#" in uri:
                 raise SettingsError(f"{uri!r}: a redirect URI is absolute and has no fragment")
+        if not is_loopback(urlsplit(self.backchannel_logout_uri or "//localhost").hostname or ""):
+            raise SettingsError("backchannel_logout_uri: the simulator calls loopback only")
         if self.id_token_signed_response_alg not in SIGNING_ALGS:
             raise SettingsError(f"id_token_signed_response_alg is one of {SIGNING_ALGS}")
-        if not self.client_id or not self.client_secret:
-            raise SettingsError("a client needs an id and a secret")
+        if not self.client_id or not set(self.token_endpoint_auth_methods) <= self._possible():
+            raise SettingsError("a client needs an id and what its methods of authentication need")
+
+    def _possible(self) -> set[str]:
+        """The methods for which there is something to compare with."""
+        needed: dict[str, object] = {
+            "client_secret_basic": self.client_secret,
+            "client_secret_post": self.client_secret,
+            "private_key_jwt": self.jwks,
+            "tls_client_auth": self.tls_client_auth_subject_dn,
+            "self_signed_tls_client_auth": self.certificates,
+        }
+        return {method for method, known in needed.items() if known}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +144,10 @@ class Settings:
     clients: tuple[Client, ...]
     accounts: tuple[Account, ...] = ACCOUNTS
     audience: str = "urn:simulator:tasks"  # `aud` of the access tokens
+    openid: bool = True  # False: OAuth 2.0 alone, with a resource that says who somebody is
     acr_values_supported: tuple[str, ...] = ("1", "2")
     code_seconds: int = 60
+    mtls_base: str | None = None  # where it also answers, over TLS, and asks for a certificate
     switches: Switches = field(default_factory=Switches)  # as they are at the start and after reset
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ in `Settings`, changed at run time by `POST /control/switches`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,13 +21,24 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     send_refresh_token_again: bool = True  # matters only where tokens are not rotated
     access_token_dies_at_refresh: bool = False
     end_session_revokes: bool = False  # else refresh tokens live on until revoked
+    end_session_returns: Literal["always", "with_client_id", "with_state", "never"] = "always"
+    end_session_asks: bool = False  # a page of its own in between, in spite of a good hint
+    logout_token_typ: str = "logout+jwt"  # noqa: S105 -- a media type
+    logout_token_exp: bool = True
+    logout_tokens: int = 1  # so many different ones for one logout
     id_token_at_refresh: bool = True
     nonce_at_refresh: bool = False
     profile_in_id_token: bool = True  # else name, e-mail and phone only in UserInfo
+    userinfo_signed: bool = False  # UserInfo answers with a JWT
     omit_expires_in: bool = False
     omit_scope: bool = False
     refresh_expires_in: bool = False  # tell the refresh token's life in the answer
     token_type: str = "Bearer"  # noqa: S105 -- a name from RFC 6750
+    dpop: bool = True  # else nobody here has ever heard of it, and proofs mean nothing
+    dpop_nonces: Literal["never", "on_success", "demanded"] = "never"  # of the provider
+    api_dpop_nonces: Literal["never", "on_success", "demanded"] = "never"
+    par: Literal["absent", "offered", "required"] = "absent"
+    assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"  # and nothing else
     empty_refusals: bool = False  # the token endpoint refuses with an empty 400, whatever it is
     drop_scopes: tuple[str, ...] = ()  # granted less than asked
     discovery: Mapping[str, Any] = {}  # laid over the metadata; null omits the member

@@ -1,4 +1,4 @@
-"""`/token`: codes and refresh tokens in, tokens out (RFC 6749 §4.1.3, §6; RFC 7636; RFC 9068).
+"""`/token`: codes and refresh tokens in, tokens out (RFC 6749 §4.1.3, §4.4, §6; RFC 9068).
 
 The client proves itself first. A code is good once, a refresh token once where tokens are rotated;
 a second use of either ends the grant with all that was issued under it.
@@ -6,19 +6,22 @@ a second use of either ends the grant with all that was issued under it.
 
 import re
 import secrets
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
+from bff.simulator.authorization_request import resource_of
+from bff.simulator.binding import agreed, proven_jkt, shown_certificate, told_nonce
 from bff.simulator.call import Call, Parameters
 from bff.simulator.claims import scoped_claims
 from bff.simulator.clients import authenticated_client
 from bff.simulator.grants import AccessToken, Grant
-from bff.simulator.id_token import ID_TOKEN_DEPARTURES, Draft
+from bff.simulator.id_token import ID_TOKEN_DEPARTURES, draft_of
 from bff.simulator.keys import compact, left_half
 from bff.simulator.realm import Realm
 from bff.simulator.refusal import Reason, Refused
-from bff.simulator.settings import Client
+from bff.simulator.settings import OF_PEOPLE, SCOPES, Client
 from bff.simulator.watch import NO_STORE, json_refusal
 
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
@@ -29,14 +32,18 @@ async def token(realm: Realm, call: Call) -> Response:
     form = call.form
     realm.secrets.add("code_verifiers", form.get("code_verifier"))
     client = authenticated_client(realm, call, form)
+    jkt, x5t = proven_jkt(realm, call, client, "token"), shown_certificate(call, client)
     match form.required("grant_type"):
         case "authorization_code":
-            answer = _redeemed(realm, client, form)
+            answer = _redeemed(realm, client, form, jkt, x5t)
         case "refresh_token":
-            answer = _refreshed(realm, client, form)
+            answer = _refreshed(realm, client, form, jkt, x5t)
+        case "client_credentials":
+            answer = _own(realm, client, form, jkt, x5t)
         case _:
             raise Refused(Reason.GRANT_TYPE_UNSUPPORTED)
-    return JSONResponse(answer, headers={**NO_STORE, "Pragma": "no-cache"})
+    told = {} if jkt is None else told_nonce(realm)
+    return JSONResponse(answer, headers={**NO_STORE, "Pragma": "no-cache", **told})
 
 
 def token_refusal(realm: Realm, call: Call, refused: Refused) -> Response:
@@ -46,7 +53,9 @@ def token_refusal(realm: Realm, call: Call, refused: Refused) -> Response:
     return json_refusal(realm, call, refused)
 
 
-def _redeemed(realm: Realm, client: Client, form: Parameters) -> dict[str, Any]:
+def _redeemed(
+    realm: Realm, client: Client, form: Parameters, jkt: str | None, x5t: str | None
+) -> dict[str, Any]:
     verifier = form.required("code_verifier")
     grant = realm.grants.redeem(
         form.required("code"),
@@ -55,13 +64,17 @@ def _redeemed(realm: Realm, client: Client, form: Parameters) -> dict[str, Any]:
         code_verifier=verifier if _VERIFIER.match(verifier) else "",
         now=realm.clock.now(),
     )
+    grant = replace(grant, dpop_jkt=agreed(grant.dpop_jkt, jkt), x5t=x5t)
+    _check_resource(grant, form)
     answer = _access(realm, grant, grant.scope)
     if "offline_access" in grant.scope:
         answer |= _refresh(realm, grant)
     return answer | _identity(realm, client, grant, answer["access_token"], grant.nonce)
 
 
-def _refreshed(realm: Realm, client: Client, form: Parameters) -> dict[str, Any]:
+def _refreshed(
+    realm: Realm, client: Client, form: Parameters, jkt: str | None, x5t: str | None
+) -> dict[str, Any]:
     switches, now = realm.switches, realm.clock.now()
     presented = form.required("refresh_token")
     known = realm.grants.present(
@@ -70,7 +83,8 @@ def _refreshed(realm: Realm, client: Client, form: Parameters) -> dict[str, Any]
         grace=switches.rotation_grace_seconds,
         now=now,
     )
-    grant = known.grant
+    grant = replace(known.grant, dpop_jkt=agreed(known.grant.dpop_jkt, jkt), x5t=x5t)
+    _check_resource(grant, form)
     scope = _narrowed(grant, form.get("scope"))
     if switches.access_token_dies_at_refresh:
         realm.grants.kill_access_tokens(grant)
@@ -88,6 +102,38 @@ def _refreshed(realm: Realm, client: Client, form: Parameters) -> dict[str, Any]
     return answer | _identity(realm, client, grant, answer["access_token"], nonce, refresh=True)
 
 
+def _own(
+    realm: Realm, client: Client, form: Parameters, jkt: str | None, x5t: str | None
+) -> dict[str, Any]:
+    """A token of the client's own (RFC 6749 §4.4): for one API, and nobody's identity."""
+    scope = tuple(dict.fromkeys((form.get("scope") or "").split()))
+    if not set(scope) <= SCOPES.keys() - OF_PEOPLE:
+        raise Refused(Reason.SCOPE_UNKNOWN)
+    resource = resource_of(form)
+    grant = Grant(
+        grant_id=secrets.token_urlsafe(16),
+        client_id=client.client_id,
+        sub=client.client_id,
+        sid="",
+        scope=scope,
+        auth_time=int(realm.clock.now()),
+        acr="0",
+        nonce=None,
+        resource=resource,
+        dpop_jkt=jkt,
+        x5t=x5t,
+    )
+    audience = form.get("audience")
+    named = (*resource, *(() if audience is None else (audience,)))
+    return _access(realm, grant, scope, audience=named or None)
+
+
+def _check_resource(grant: Grant, form: Parameters) -> None:
+    """No API that was not named at first (RFC 8707 §2.2)."""
+    if not set(form.all("resource")) <= set(grant.resource):
+        raise Refused(Reason.RESOURCE_WIDENED)
+
+
 def _narrowed(grant: Grant, wanted: str | None) -> tuple[str, ...]:
     if wanted is None:
         return grant.scope
@@ -97,7 +143,13 @@ def _narrowed(grant: Grant, wanted: str | None) -> tuple[str, ...]:
     return scope
 
 
-def _access(realm: Realm, grant: Grant, scope: tuple[str, ...]) -> dict[str, Any]:
+def _access(
+    realm: Realm,
+    grant: Grant,
+    scope: tuple[str, ...],
+    *,
+    audience: tuple[str, ...] | None = None,
+) -> dict[str, Any]:
     """An access token (RFC 9068 §2) and the members that describe it."""
     switches, now = realm.switches, int(realm.clock.now())
     jti = secrets.token_urlsafe(16)
@@ -107,12 +159,15 @@ def _access(realm: Realm, grant: Grant, scope: tuple[str, ...]) -> dict[str, Any
         {
             "iss": realm.settings.issuer,
             "sub": grant.sub,
-            "aud": realm.settings.audience,
+            "aud": _audience(realm, grant) if audience is None else list(audience),
             "client_id": grant.client_id,
             "scope": " ".join(scope),
             "iat": now,
             "exp": now + switches.access_token_seconds,
             "jti": jti,
+            "auth_time": grant.auth_time,  # for an API that asks how long ago that was
+            "acr": grant.acr,
+            **_confirmation(grant),
         },
         key.sign,
     )
@@ -123,12 +178,28 @@ def _access(realm: Realm, grant: Grant, scope: tuple[str, ...]) -> dict[str, Any
         ),
     )
     realm.secrets.add("access_tokens", access_token)
-    answer: dict[str, Any] = {"access_token": access_token, "token_type": switches.token_type}
+    answer: dict[str, Any] = {
+        "access_token": access_token,
+        "token_type": switches.token_type if grant.dpop_jkt is None else "DPoP",
+    }
     if not switches.omit_expires_in:
         answer["expires_in"] = switches.access_token_seconds
     if not switches.omit_scope:
-        answer["scope"] = " ".join(scope)
+        # Without OpenID Connect it plays one that lists scopes in its own way.
+        answer["scope"] = (" " if realm.settings.openid else ",").join(scope)
     return answer
+
+
+def _audience(realm: Realm, grant: Grant) -> str | list[str]:
+    own = realm.settings.audience
+    return [own, *grant.resource] if grant.resource else own
+
+
+def _confirmation(grant: Grant) -> dict[str, Any]:
+    """What the token is bound to (RFC 7800)."""
+    bound = {"jkt": grant.dpop_jkt, "x5t#S256": grant.x5t}
+    members = {name: value for name, value in bound.items() if value is not None}
+    return {"cnf": members} if members else {}
 
 
 def _refresh(realm: Realm, grant: Grant) -> dict[str, Any]:
@@ -151,6 +222,8 @@ def _identity(
     refresh: bool = False,
 ) -> dict[str, Any]:
     """The ID token (OpenID Connect Core §2, §12.2), as the faults want it."""
+    if not realm.settings.openid:
+        return {}
     now = int(realm.clock.now())
     claims: dict[str, Any] = {
         "iss": realm.settings.issuer,
@@ -168,13 +241,7 @@ def _identity(
     account = realm.settings.account(grant.sub)
     if account is not None and realm.switches.profile_in_id_token:
         claims |= scoped_claims(realm.settings, account, grant.scope)
-    alg = client.id_token_signed_response_alg
-    draft = Draft(
-        claims=claims,
-        key=realm.keys.signing(alg),
-        other_key=realm.keys.signing("ES256" if alg == "RS256" else "RS256"),
-        now=now,
-    )
+    draft = draft_of(claims, realm.keys, client.id_token_signed_response_alg, now)
     kind = "refresh_token" if refresh else "authorization_code"
     _, fault = realm.faults.take((f"id_token:{kind}", "id_token"))
     if fault.departure is not None:

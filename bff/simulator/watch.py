@@ -11,8 +11,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from bff.simulator.binding import told_nonce
 from bff.simulator.call import Call, read_body
 from bff.simulator.departures import ANSWER_DEPARTURES
+from bff.simulator.exchanges import Exchange, claims_in
 from bff.simulator.faults import Fault
 from bff.simulator.ledger import Entry, endpoint_names
 from bff.simulator.realm import Realm
@@ -22,13 +24,15 @@ Handler = Callable[[Realm, Call], Awaitable[Response]]
 Refusal = Callable[[Realm, Call, Refused], Response]
 
 ABORT: Final = "simulator.abort"
+# Where a person's browser comes by itself; the rest is asked by the client.
+_OF_PERSONS: Final = frozenset({"authorize", "choose", "consent", "end_session", "confirm"})
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def json_refusal(_realm: Realm, call: Call, refused: Refused) -> Response:
+def json_refusal(realm: Realm, call: Call, refused: Refused) -> Response:
     """The error response of the token and revocation endpoints (RFC 6749 §5.2)."""
     answer = refused.answer
-    headers = dict(NO_STORE)
+    headers = NO_STORE | told_nonce(realm, refused=refused.reason)
     if answer.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="simulator", charset="UTF-8"'
     body = {"error": answer.error, "error_description": answer.description}
@@ -63,9 +67,25 @@ def watched(
                 seconds=realm.clock.now() - received_at,
             )
         )
+        realm.exchanges.add(
+            Exchange(
+                source="browser" if endpoint in _OF_PERSONS else "bff",
+                target="provider",
+                what=" ".join([request.method, *_words(endpoint, grant_type)]),
+                status=None if fault.drop else response.status_code,
+                note=call.outcome if name is None else "a fault was set",
+                at=received_at,
+                seconds=realm.clock.now() - received_at,
+                claims=claims_in(response) if endpoint == "token" and name is None else {},
+            )
+        )
         return response
 
     return answer
+
+
+def _words(endpoint: str, grant_type: str | None) -> list[str]:
+    return [endpoint.replace("_", " "), *([f"({grant_type})"] if grant_type else [])]
 
 
 async def _suffered(

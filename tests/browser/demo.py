@@ -33,6 +33,11 @@ class Demo:
         answer = self.http.post(f"{self.provider}/control/{name}", json=body)
         assert answer.status_code == 200, answer.text
 
+    def count(self, endpoint: str) -> int:
+        """How many requests the provider has dealt with there since the last reset."""
+        found = self.http.get(f"{self.provider}/control/ledger").json()["entries"]
+        return sum(each["endpoint"] == endpoint for each in found)
+
     def secrets(self) -> dict[str, list[str]]:
         """Every code, token, state, nonce, challenge, verifier and client secret so far."""
         found: dict[str, list[str]] = self.http.get(f"{self.provider}/control/secrets").json()

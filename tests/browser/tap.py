@@ -61,6 +61,15 @@ class Tap:
         assert exchange is not None, "no such exchange in 30 s"
         return exchange
 
+    def wait_for_begun(self, path: str, *, count: int = 1) -> None:
+        """Until so many answers from there have begun: a stream is never complete."""
+
+        def begun() -> bool:
+            return sum(1 for each in self.to(path) if each.answer) >= count
+
+        with self.changed:
+            assert self.changed.wait_for(begun, timeout=30), f"no answer from {path} in 30 s"
+
 
 class _Asked:
     """httptools' callbacks for what the browser sends."""
@@ -101,6 +110,10 @@ class _Answered:
         header = (name.decode("latin-1").lower(), value.decode("latin-1"))
         self.connection.current.answer.append(header)
 
+    def on_headers_complete(self) -> None:
+        with self.tap.changed:
+            self.tap.changed.notify_all()
+
     def on_message_complete(self) -> None:
         with self.tap.changed:
             self.connection.current.status = self.connection.answering.get_status_code()
@@ -113,6 +126,7 @@ class _Connection:
         self.exchange: Exchange | None = None
         self.asking = httptools.HttpRequestParser(_Asked(tap, self))
         self.answering = httptools.HttpResponseParser(_Answered(tap, self))
+        self.is_socket = False  # what then passes are frames, not messages of HTTP
 
     @property
     def current(self) -> Exchange:
@@ -120,11 +134,17 @@ class _Connection:
         return self.exchange
 
     def asked(self, data: bytes) -> None:
-        self.asking.feed_data(data)
+        if not self.is_socket:
+            with contextlib.suppress(httptools.HttpParserUpgrade):
+                self.asking.feed_data(data)
 
     def answered(self, data: bytes) -> None:
         self.current.record.add(data)
-        self.answering.feed_data(data)
+        if not self.is_socket:
+            try:
+                self.answering.feed_data(data)
+            except httptools.HttpParserUpgrade:
+                self.is_socket = True
 
 
 def _pump(source: socket.socket, target: socket.socket, see: Callable[[bytes], None]) -> None:

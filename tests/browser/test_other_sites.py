@@ -147,6 +147,7 @@ def test_our_own_form_signs_out(
 
 
 @pytest.mark.rule("L-11")
+@pytest.mark.rule("F-12")
 def test_a_link_of_another_site_to_sign_in_asks_for_a_click(
     page: Page, context: BrowserContext, bff_dev: Demo, tap: Tap
 ) -> None:

@@ -20,6 +20,7 @@ from tests.parts.control import client
 HERE: Final = Path(__file__).parent
 KINDS: Final = {  # as the canary's recorder calls them
     "access_token": "access_tokens",
+    "client_credentials": "access_tokens",
     "refresh_token": "refresh_tokens",
     "authorization_code": "codes",
 }
@@ -33,7 +34,7 @@ class OidcProvider:
     http: httpx.Client
 
     def seen(self) -> dict[str, Any]:
-        """What it has emitted and answered: grants, saved, revoked, ended, requests."""
+        """What it has emitted and answered: grants, saved, revoked, ended, told, requests."""
         found: dict[str, Any] = self.http.get(f"{self.issuer}/test/seen").json()
         for kind, value in found["saved"]:
             RECORDER.secret(KINDS[kind], value)
@@ -64,15 +65,22 @@ class OidcProvider:
         return found
 
 
-def application(client_id: str, method: str, origin: str) -> dict[str, object]:
+def application(client_id: str, method: str, origin: str, **more: object) -> dict[str, object]:
     """The registration of a BFF at `origin`, in the words of OpenID Registration."""
+    shown = {"client_secret": SECRET}
+    if method == "private_key_jwt":
+        shown = {"jwks_uri": f"{origin}/bff/jwks"}
     return {
         "client_id": client_id,
-        "client_secret": SECRET,
+        **shown,
+        **more,
         "token_endpoint_auth_method": method,
         "grant_types": ["authorization_code", "refresh_token"],
         "redirect_uris": [f"{origin}/bff/callback"],
         "post_logout_redirect_uris": [f"{origin}/"],
+        "backchannel_logout_uri": f"{origin}/bff/backchannel-logout",
+        # With it `sid` is in its ID tokens and logout tokens; without, `sub` alone. Both must do.
+        "backchannel_logout_session_required": method == "client_secret_basic",
     }
 
 
@@ -87,13 +95,14 @@ _OBSERVER: Final[dict[str, object]] = {
 
 @contextlib.contextmanager
 def oidc_provider(
-    clients: Sequence[dict[str, object]], *, access_token_seconds: int
+    clients: Sequence[dict[str, object]], *, access_token_seconds: int, **more: object
 ) -> Iterator[OidcProvider]:
-    """The provider in a process of its own, which ends with the block."""
+    """The provider in a process of its own, which ends with the block; `more`: its settings."""
     node = shutil.which("node")
     assert node, "node is missing: run `make test` as root, or install it"
     assert (HERE / "node_modules/oidc-provider").is_dir(), "oidc-provider is missing: `make npm`"
-    settings = {"clients": [*clients, _OBSERVER], "accessTokenSeconds": access_token_seconds}
+    clients = [*clients, _OBSERVER]
+    settings = {"clients": clients, "accessTokenSeconds": access_token_seconds, **more}
     with (
         subprocess.Popen(
             [node, "--no-deprecation", str(HERE / "provider.mjs"), json.dumps(settings)],

@@ -1,17 +1,19 @@
 /**
  * The certified npm oidc-provider on a free port of loopback, with short tokens.
  *
- * Its one argument is JSON: `clients` (its own metadata), `accessTokenSeconds`. When it listens, it
- * prints one line of JSON with its `issuer`; it ends when its standard input does, so that it never
+ * Its one argument is JSON: `clients` (its own metadata), `accessTokenSeconds`, `par` (pushed requests:
+ * offered or required), `nonces` (demanded in DPoP proofs), `resources` (absolute URIs that tokens can be
+ * asked for). When it listens, it prints one line of JSON with its `issuer`; it ends when its standard input does, so that it never
  * outlives the tests. Beside its own endpoints:
  *
  *   GET  /test/seen                what it has emitted and answered so far
  *   POST /test/access-token-seconds?N   the life of access tokens from now on
  */
 
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
-import Provider from 'oidc-provider';
+import Provider, { errors } from 'oidc-provider';
 
 const settings = JSON.parse(process.argv[2]);
 let { accessTokenSeconds } = settings;
@@ -32,8 +34,28 @@ const provider = new Provider(issuer, {
     claims: () => ({ sub, name: `${sub} of Interop`, email: `${sub}@example.com`, email_verified: true }),
   }),
   cookies: { keys: ['of the tests only'] },
+  // Its own refuses loopback addresses, by an agent that comes with the options.
+  fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
   features: {
+    backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: Boolean(settings.resources),
+      getResourceServerInfo: (_ctx, resource) => {
+        if (!settings.resources.includes(resource)) throw new errors.InvalidTarget();
+        return { scope: 'reports:read', audience: resource, accessTokenFormat: 'opaque' };
+      },
+    },
     devInteractions: { enabled: true },
+    dPoP: {
+      enabled: true,
+      nonceSecret: settings.nonces ? randomBytes(32) : undefined,
+      requireNonce: () => Boolean(settings.nonces),
+    },
+    pushedAuthorizationRequests: {
+      enabled: Boolean(settings.par),
+      requirePushedAuthorizationRequests: settings.par === 'required',
+    },
     introspection: { enabled: true },
     revocation: { enabled: true },
     rpInitiatedLogout: { enabled: true },
@@ -44,6 +66,7 @@ const provider = new Provider(issuer, {
   ttl: {
     AccessToken: () => accessTokenSeconds,
     AuthorizationCode: 60,
+    ClientCredentials: () => accessTokenSeconds,
     Grant: 3600,
     IdToken: 300,
     Interaction: 600,
@@ -52,12 +75,14 @@ const provider = new Provider(issuer, {
   },
 });
 
-/** @type {{ grants: string[], saved: [string, string][], revoked: number, ended: number, requests: string[] }} */
-const seen = { grants: [], saved: [], revoked: 0, ended: 0, requests: [] };
+/** @type {{ grants: string[], saved: [string, string][], revoked: number, ended: number, told: string[], requests: string[] }} */
+const seen = { grants: [], saved: [], revoked: 0, ended: 0, told: [], requests: [] };
 provider.on('grant.success', (ctx) => seen.grants.push(ctx.oidc.params.grant_type));
 provider.on('grant.revoked', () => { seen.revoked += 1; });
 provider.on('end_session.success', () => { seen.ended += 1; });
-for (const kind of ['access_token', 'refresh_token', 'authorization_code']) {
+provider.on('backchannel.success', (_ctx, { clientId }) => seen.told.push(`${clientId} took it`));
+provider.on('backchannel.error', (_ctx, { message }) => seen.told.push(message));
+for (const kind of ['access_token', 'client_credentials', 'refresh_token', 'authorization_code']) {
   provider.on(`${kind}.saved`, ({ jti }) => seen.saved.push([kind, jti])); // an opaque token is its jti
 }
 

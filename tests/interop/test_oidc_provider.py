@@ -192,6 +192,33 @@ def test_signing_out_ends_it_here_and_there(world: World, browser: Browser) -> N
     assert (replayed.status_code, replayed.json()["reason"]) == (401, "session_ended")
 
 
+@pytest.mark.rule("B-01")
+@pytest.mark.rule("B-03")
+@pytest.mark.rule("B-06")
+def test_signing_out_there_ends_it_everywhere_by_the_back_channel(
+    world: World, browser: Browser
+) -> None:
+    with Visitor() as visitor, browsing(world.site) as elsewhere, browsing(world.site) as grace:
+        sign_in(browser, visitor)
+        sign_in(elsewhere, visitor)
+        with Visitor("grace") as another:
+            sign_in(grace, another)
+        before = len(world.provider.seen()["told"])
+        logout_url = browser.fetch("POST", "/bff/logout").json()["logout_url"]
+        away = browser.navigate(logout_url, site="same-origin").headers["location"]
+        RECORDER.secret("id_tokens", parse_qs(urlsplit(away).query)["id_token_hint"][0])
+        back = visitor.visit(away)  # which it lets them go to when everybody has been told
+        assert back.startswith(f"{world.site.origin}/?state=")
+        assert world.provider.seen()["told"][before:] == ["spa took it"]
+        refused = elsewhere.fetch("GET", "/api/orders")
+        assert (refused.status_code, refused.json()["reason"]) == (401, "session_ended")
+        assert grace.fetch("GET", "/api/orders").status_code == 200
+        # And they may sign in again: at the latest in the next of the whole seconds that its tokens
+        # count, for what it issued in the second of the logout may be older than that.
+        until(lambda: sign_in(browser, visitor).status_code == 200)
+        assert browser.fetch("GET", "/api/orders").status_code == 200
+
+
 @pytest.mark.rule("C-07")
 def test_a_silent_sign_in_of_nobody_comes_back_as_nobody(browser: Browser) -> None:
     with Visitor() as visitor:

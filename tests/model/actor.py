@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bff.provider.token import TokenAnswer
+from bff.provider.token_answer import TokenAnswer
 from bff.session.steps import ENDS, RELEASES, STEPS, Step
 from bff.session.store import Lease, LeaseOutcome, Loaded, Release
 from tests.model.bench import Bench, Trouble
@@ -19,6 +19,7 @@ from tests.model.ledger import Ledger
 LEASE = 950.0
 BUDGET = 520.0  # of the whole token request and the write after it
 BACK_OFF = 150.0
+LATE = 2050.0  # after the lease, for which its owner goes on writing
 
 
 class Fate(StrEnum):
@@ -153,6 +154,7 @@ class Actor:
                 warned = outcome is LeaseOutcome.GRANTED_AFTER_LAPSE
                 until = asked_at + LEASE
                 self.held = Held(known=known, owner=owner, until=until, warned=warned)
+                self._ledger.leased[known.version] = owner
             case LeaseOutcome.HELD:
                 self._ledger.holds_no_more(known.version, owner)
             case LeaseOutcome.STALE | LeaseOutcome.GONE:
@@ -186,7 +188,7 @@ class Actor:
                 self._key, version, sealed, owner=held.owner, new_version=new, refresh_at=None
             )
 
-        asked_again = self.believes
+        asked_again = self._bench.time < held.until + LATE
         written = self._bench.ask(ask, trouble)
         if written is not None or not asked_again:
             self.held = None

@@ -54,6 +54,7 @@ class Ledger:
     presented: list[Presented] = field(default_factory=list)
     contents: dict[str, int] = field(default_factory=dict)  # version → its refresh token, in order
     logouts: int = 0
+    leased: dict[str, str] = field(default_factory=dict)  # version → who was last told "granted"
     _unfinished: dict[str, set[str]] = field(default_factory=dict)  # version → owners of leases
 
     def leaves(self, token: int, *, warned: bool) -> None:

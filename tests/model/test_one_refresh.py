@@ -272,7 +272,10 @@ class OneSession(RuleBasedStateMachine):
         assert call.operation in ("replace", "end_if", "end")
         if call.operation != "end":
             assert call.version == before.version
-            assert call.until > self.bench.time
+            if call.operation == "end_if":
+                assert call.until > self.bench.time
+            else:  # it may be late, but for another whom the store has told that the turn is his
+                assert self.ledger.leased.get(call.version) in (None, call.owner)
         if isinstance(self.there, Loaded):
             assert self.there.version == call.new_version
 
@@ -298,13 +301,15 @@ def benches(request: pytest.FixtureRequest) -> Iterator[Benches]:
 @pytest.mark.rule("R-05")
 @pytest.mark.rule("R-06")
 def test_three_processes_keep_one_session_whatever_happens(benches: Benches) -> None:
-    run_state_machine_as_test(
-        lambda: OneSession(benches()),  # type: ignore[arg-type]  # a class, or what makes one
-        settings=settings(
-            max_examples=20_000 if SOAK else 500,
-            stateful_step_count=100 if SOAK else 50,
-            derandomize=not SOAK,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate, Phase.shrink],
-        ),
-    )
+    # Many short searches: one remembers all it has tried, and that of 20,000 is gigabytes.
+    for _ in range(40 if SOAK else 1):
+        run_state_machine_as_test(
+            lambda: OneSession(benches()),  # type: ignore[arg-type]  # a class, or what makes one
+            settings=settings(
+                max_examples=500 if SOAK else 250,
+                stateful_step_count=100 if SOAK else 50,
+                derandomize=not SOAK,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate, Phase.shrink],
+            ),
+        )

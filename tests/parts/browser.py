@@ -101,11 +101,14 @@ class Browser:
         parts = urlsplit(url)
         return self.navigate(f"{parts.path}?{parts.query}", site="cross-site", **more)
 
+    def from_provider(self, sub: str = "ada", return_to: str = "/", **query: str) -> str:
+        """Sign in at the provider; the URL that leads back."""
+        with Person(sub) as person:
+            return person.visit(self.to_provider(return_to, **query))
+
     def sign_in(self, sub: str = "ada", return_to: str = "/") -> httpx.Response:
         """The whole way to a session."""
-        with Person(sub) as person:
-            back = person.visit(self.to_provider(return_to))
-        answer = self.callback(back)
+        answer = self.callback(self.from_provider(sub, return_to))
         assert answer.status_code == 200, answer.text
         return answer
 

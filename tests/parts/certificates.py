@@ -21,7 +21,7 @@ class Authority:
     key: Path
 
 
-def _builder(name: str, issuer: str) -> x509.CertificateBuilder:
+def _builder(name: str, issuer: str, hours: int = 1) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -29,12 +29,12 @@ def _builder(name: str, issuer: str) -> x509.CertificateBuilder:
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=hours))
     )
 
 
-def authority(folder: Path, *hosts: str) -> Authority:
-    """A new authority, and a certificate of it for these names and addresses."""
+def authority(folder: Path, *hosts: str, hours: int = 1) -> Authority:
+    """A new authority, and a certificate of it for these names and addresses, for these hours."""
     folder.mkdir(exist_ok=True)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     mark = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
@@ -56,7 +56,7 @@ def authority(folder: Path, *hosts: str) -> Authority:
         ),
     )
     ca = (
-        _builder("a test's authority", "a test's authority")
+        _builder("a test's authority", "a test's authority", hours)
         .public_key(ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
@@ -68,7 +68,7 @@ def authority(folder: Path, *hosts: str) -> Authority:
         for host in hosts
     ]
     leaf = (
-        _builder("a test's server", "a test's authority")
+        _builder("a test's server", "a test's authority", hours)
         .public_key(key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(signer, critical=False)

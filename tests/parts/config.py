@@ -21,6 +21,7 @@ def config_text(
     session: str = "",
     route: str = "",
     routes: str = "",
+    client_id: str = "spa",
     secret: str = "BFF_TEST_SECRET",
     key: str = "BFF_TEST_KEY",
     keys: str = "",
@@ -32,8 +33,8 @@ origin = "{origin}"
 
 [provider]
 issuer = "{issuer}"
-client_id = "spa"
-client_secret = {{ env = "{secret}" }}
+client_id = "{client_id}"
+{f'client_secret = {{ env = "{secret}" }}' if secret else ""}
 scopes = ["openid", "profile", "email", "offline_access"]
 {provider}
 

@@ -45,7 +45,9 @@ def mint(
         claims={},
     )
     session = Session(frontend="default", identity=identity, tokens=tokens, created_at=now)
-    session_id = site.run(front.sessions.begin(session, device="a test"))
+    session_id = site.run(
+        front.sessions.begin(session, device="a test", address=None, issued_at=now)
+    )
     _, line = front.cookies.session(session_id)
     return Minted(session_id, line.decode().partition(";")[0])
 

@@ -137,7 +137,11 @@ class Villain:
     answers: list[object] = field(default_factory=list)
     arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     connections: int = 0
+    reading: threading.Event = field(default_factory=threading.Event)  # bodies; set from the start
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.reading.set()
 
     @property
     def url(self) -> str:
@@ -190,6 +194,7 @@ class _Handler(socketserver.StreamRequestHandler):
             headers.append((name.lower(), value.strip()))
         found = dict(headers)
         body = b""
+        self.server.villain.reading.wait()  # type: ignore[attr-defined]
         if b"content-length" in found:
             body = self._exactly(int(found[b"content-length"]))
         elif found.get(b"transfer-encoding") == b"chunked":

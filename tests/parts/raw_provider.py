@@ -29,6 +29,7 @@ class RawProvider:
     nonce: str = ""
     now: int = 0
     clock_off: float = 0.0  # seconds, as its Date says
+    metadata: dict[str, object] = field(default_factory=dict)  # in place of what it would say
     forms: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     bearers: list[str] = field(default_factory=list)
     key: rsa.RSAPrivateKey = field(
@@ -50,7 +51,7 @@ class RawProvider:
                     "token_endpoint": f"{self.url}/token",
                     "jwks_uri": f"{self.url}/jwks",
                     "revocation_endpoint": f"{self.url}/revoke",
-                }
+                } | self.metadata
             case "/jwks":
                 jwk = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
                 return {"keys": [{**jwk, "kid": "1", "use": "sig"}]}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.parts.certificates import Authority
 from tests.parts.redis_process import RedisProcess, free_port, redis_process
 
 PATIENCE = 30.0  # seconds
@@ -29,12 +30,18 @@ def in_sync(master: RedisProcess) -> None:
         until(has_it)
 
 
+def host(tls: Authority | None) -> str:
+    """Under which name servers know each other; certificates hold a name and no address."""
+    return "127.0.0.1" if tls is None else "localhost"
+
+
 @contextlib.contextmanager
-def replicated() -> Iterator[tuple[RedisProcess, RedisProcess]]:
+def replicated(tls: Authority | None = None) -> Iterator[tuple[RedisProcess, RedisProcess]]:
     """A master and its replica."""
-    with redis_process(*QUICK) as master:
-        following = ("--replicaof", "127.0.0.1", str(master.port))
-        with redis_process(*QUICK, *following) as replica:
+    named = (*QUICK, "--replica-announce-ip", host(tls))
+    with redis_process(*named, tls=tls) as master:
+        following = ("--replicaof", host(tls), str(master.port))
+        with redis_process(*named, *following, tls=tls) as replica:
             in_sync(master)
             yield master, replica
 
@@ -49,8 +56,9 @@ class Watched:
 
     @property
     def url(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in (self.nobody, self.sentinel.port))
-        return f"redis+sentinel://{hosts}/main/0"
+        tls = self.sentinel.tls
+        hosts = ",".join(f"{host(tls)}:{port}" for port in (self.nobody, self.sentinel.port))
+        return f"{'redis' if tls is None else 'rediss'}+sentinel://{hosts}/main/0"
 
     @property
     def master(self) -> RedisProcess:
@@ -77,14 +85,25 @@ class Watched:
 
         until(known)
 
+    def planned(self) -> None:
+        """A failover that somebody asks for."""
+        master = self.master
+        self.sentinel.do("SENTINEL", "FAILOVER", "main")
+        until(lambda: self.master is not master)
+        # The sentinel would tell it as well, ten seconds later; so long it believes to be a master.
+        master.do("REPLICAOF", host(master.tls), self.master.port)
+
 
 @contextlib.contextmanager
-def watched() -> Iterator[Watched]:
-    with replicated() as servers, redis_process() as gone:
+def watched(
+    tls: Authority | None = None, *, password: str | None = None, announced: str | None = None
+) -> Iterator[Watched]:
+    """`password`: what the sentinel demands; `announced`: how it calls the master."""
+    with replicated(tls) as servers, redis_process() as gone:
         nobody = gone.port
         gone.stop()
-        with redis_process("--sentinel") as sentinel:
-            monitor = ("MONITOR", "main", "127.0.0.1", servers[0].port, 1)
+        with redis_process("--sentinel", tls=tls, password=password) as sentinel:
+            monitor = ("MONITOR", "main", announced or host(tls), servers[0].port, 1)
             sentinel.do("SENTINEL", *monitor)
             for name, value in (
                 ("down-after-milliseconds", 500),
@@ -99,13 +118,16 @@ SLOTS = 16384
 
 @dataclass
 class ClusterOfThree:
-    """Three masters that share the slots."""
+    """Three masters that share the slots, and a replica of each if it is asked for."""
 
     nodes: tuple[RedisProcess, ...]
+    replicas: tuple[RedisProcess, ...] = ()
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in self.nodes)
+        tls = self.nodes[0].tls
+        hosts = ",".join(f"{host(tls)}:{each.port}" for each in self.nodes)
+        return f"{'redis' if tls is None else 'rediss'}+cluster://{hosts}"
 
     def flush(self) -> None:
         for node in self.nodes:
@@ -113,13 +135,20 @@ class ClusterOfThree:
 
     def owner(self, name: str) -> RedisProcess:
         """Who has the key of that name."""
-        slot = self.nodes[0].do("CLUSTER", "KEYSLOT", name)
-        port = next(
-            master[1]
-            for first, last, master, *_ in self.nodes[0].do("CLUSTER", "SLOTS")
+        return self.having(name)[0]
+
+    def having(self, name: str) -> list[RedisProcess]:
+        """The same and its replicas, as somebody who lives sees it."""
+        everybody = (*self.nodes, *self.replicas)
+        asked = next(each for each in everybody if each.process is not None)
+        slot = asked.do("CLUSTER", "KEYSLOT", name)
+        servers = next(
+            servers
+            for first, last, *servers in asked.do("CLUSTER", "SLOTS")
             if first <= slot <= last
         )
-        return next(each for each in self.nodes if each.port == port)
+        ports = [port for _, port, *_ in servers]
+        return [next(each for each in everybody if each.port == port) for port in ports]
 
     def move(self, name: str, *, half: bool = False) -> Callable[[], None]:
         """Move the slot of that key to another node; `half`: not to the end, which comes later."""
@@ -143,26 +172,51 @@ class ClusterOfThree:
 
 
 @contextlib.contextmanager
-def cluster_of_three() -> Iterator[ClusterOfThree]:
-    quick = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+def cluster_of_three(
+    tls: Authority | None = None, *, replicas: bool = False
+) -> Iterator[ClusterOfThree]:
+    quick = (*QUICK, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+    options: tuple[str, ...] = (*quick, "--cluster-require-full-coverage", "no")
+    if tls is not None:
+        options += ("--tls-cluster", "yes", "--cluster-announce-hostname", host(tls))
+        options += ("--cluster-preferred-endpoint-type", "hostname")
     with contextlib.ExitStack() as stack:
-        options = (*quick, "--cluster-require-full-coverage", "no", "--cluster-port")
-        nodes = tuple(
+        servers = tuple(
             # Else it is 10,000 above the other, where there may be no port.
-            stack.enter_context(redis_process(*options, str(free_port())))
-            for _ in range(3)
+            stack.enter_context(
+                redis_process(*options, "--cluster-port", str(free_port()), tls=tls)
+            )
+            for _ in range(6 if replicas else 3)
         )
+        nodes = servers[:3]
         for place, node in enumerate(nodes):
             bounds = (SLOTS * place // 3, SLOTS * (place + 1) // 3 - 1)
             node.do("CLUSTER", "ADDSLOTSRANGE", *bounds)
             node.do("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
-        for node in nodes[1:]:
-            nodes[0].do("CLUSTER", "MEET", "127.0.0.1", node.port, node.options[-1])
-        until(lambda: all(_knows_all(node) for node in nodes))
-        yield ClusterOfThree(nodes)
+        for server in servers[1:]:
+            nodes[0].do("CLUSTER", "MEET", "127.0.0.1", server.port, server.options[-1])
+        until(lambda: all(_knows_all(server, len(servers)) for server in servers))
+        for node, replica in zip(nodes, servers[3:], strict=False):
+            replica.do("CLUSTER", "REPLICATE", node.do("CLUSTER", "MYID").decode())
+        for replica in servers[3:]:
+            until(lambda replica=replica: follows(replica))  # type: ignore[misc]
+        until(lambda: all(_sees(server, len(servers) // 3) for server in servers))
+        yield ClusterOfThree(nodes, servers[3:])
 
 
-def _knows_all(node: RedisProcess) -> bool:
-    info = node.do("CLUSTER", "INFO")
+def follows(replica: RedisProcess) -> bool:
+    """Whether it is a replica that gets what its master gets."""
+    kind, *facts = replica.do("ROLE")
+    return bool(kind == b"slave" and facts[2] == b"connected")
+
+
+def _knows_all(server: RedisProcess, count: int) -> bool:
+    info = server.do("CLUSTER", "INFO")
     text = info if isinstance(info, bytes) else str(info).encode()
-    return b"cluster_state:ok" in text and b"cluster_slots_ok:16384" in text
+    wanted = (b"cluster_state:ok", b"cluster_slots_ok:16384", b"cluster_known_nodes:%d" % count)
+    return all(each in text for each in wanted)
+
+
+def _sees(server: RedisProcess, count: int) -> bool:
+    """Whether it knows of each slot so many servers that have it."""
+    return all(len(servers) == count for _, _, *servers in server.do("CLUSTER", "SLOTS"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -13,13 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.parts.certificates import Authority
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port nobody listens on. Below those that the kernel gives: it may lend none of these."""
+    while True:
+        port = 12_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -27,18 +34,27 @@ class RedisProcess:
     port: int
     folder: Path
     options: tuple[str, ...] = ()
+    tls: Authority | None = None  # then it speaks nothing else
+    password: str | None = None  # that it demands
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        scheme, host = ("redis", "127.0.0.1") if self.tls is None else ("rediss", "localhost")
+        return f"{scheme}://{host}:{self.port}/0"
 
-    def start(self) -> None:
-        command = [shutil.which("redis-server") or "redis-server", *self._arguments()]
+    def start(self, *more: str, until: bytes = b"Ready to accept connections") -> None:
+        """Return when it has said that, or that it is a sentinel."""
+        command = [shutil.which("redis-server") or "redis-server", *self._arguments(), *more]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self.says(until, b"Sentinel ID is")
+
+    def says(self, *wanted: bytes) -> None:
+        """Return when it has said one of these."""
+        assert self.process is not None
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if b"Ready to accept connections" in line or b"Sentinel ID is" in line:
+            if any(each in line for each in wanted):
                 return
         self.stop()
         raise RuntimeError("Redis did not start")
@@ -46,12 +62,22 @@ class RedisProcess:
     def _arguments(self) -> list[str]:
         if "--sentinel" in self.options:  # it keeps what it learns in its file
             file = self.folder / "sentinel.conf"
-            file.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n")
-            return [str(file), *self.options]
+            file.write_text("sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n")
+            return [str(file), *self._common(), *self.options]
+        saving = ("--save", "", "--appendonly", "no", "--daemonize", "no")
+        return [*self._common(), *saving, *self.options]
+
+    def _common(self) -> list[str]:
+        found = ["--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if self.password is not None:
+            found += ["--requirepass", self.password]
+        if self.tls is None:
+            return [*found, "--port", str(self.port)]
         return [
-            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-            *("--save", "", "--appendonly", "no", "--daemonize", "no"),
-            *self.options,
+            *found,
+            *("--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no"),
+            *("--tls-cert-file", str(self.tls.certificate), "--tls-key-file", str(self.tls.key)),
+            *("--tls-ca-cert-file", str(self.tls.ca), "--tls-replication", "yes"),
         ]
 
     def stop(self) -> None:
@@ -77,7 +103,11 @@ class RedisProcess:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def client(self) -> "redis.Redis":
-        return redis.Redis(port=self.port, protocol=2)
+        """One that asks once: by itself it would ask a Redis that is loading again and again."""
+        more: dict[str, Any] = {"password": self.password, "retry": Retry(NoBackoff(), 0)}
+        if self.tls is not None:
+            more |= {"ssl": True, "ssl_ca_certs": str(self.tls.ca), "ssl_check_hostname": True}
+        return redis.Redis(port=self.port, protocol=2, **more)
 
     def dump(self) -> bytes:
         """Every key and value that Redis holds, as one run of octets."""
@@ -97,9 +127,11 @@ class RedisProcess:
 
 
 @contextlib.contextmanager
-def redis_process(*options: str) -> Iterator[RedisProcess]:
+def redis_process(
+    *options: str, tls: Authority | None = None, password: str | None = None
+) -> Iterator[RedisProcess]:
     with tempfile.TemporaryDirectory(prefix="bff-redis-") as folder:
-        process = RedisProcess(free_port(), Path(folder), options)
+        process = RedisProcess(free_port(), Path(folder), options, tls, password)
         process.start()
         try:
             yield process

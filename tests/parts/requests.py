@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bff.caller.peer import Network
-from bff.caller.request import BrowserRequest, join_fields, read_request
+from bff.caller.request import BrowserRequest, join_fields, read_request, section_of
 
 
 def a_request(
@@ -18,4 +18,5 @@ def a_request(
     headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
     target = path + (b"?" + query if query else b"")
     joined, _ = join_fields(headers)
-    return read_request(method, target, headers, joined, hop=hop, trusted=trusted)
+    section = section_of(method, headers, joined)
+    return read_request(section, target, hop=hop, trusted=trusted)

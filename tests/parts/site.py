@@ -48,7 +48,7 @@ class _Tap:
             if isinstance(running, Cycle):
                 name = f"{running.scope['method']} {running.scope['raw_path'].decode('latin-1')}"
             elif isinstance(running, Passage):
-                name = f"{running._request.method} {running._request.path.decode('latin-1')}"
+                name = f"{running.request.method} {running.request.path.decode('latin-1')}"
             self._answering, self._record = running, RECORDER.answer(name)
         self._record.add(data)
         self._transport.write(data)
@@ -74,6 +74,9 @@ def _learn_secrets(config: Config) -> None:
     for frontend in config.frontends:
         secret = frontend.provider.client_secret
         RECORDER.secret("client_secrets", secret.get_secret_value() if secret else None)
+        for each in frontend.provider.client_keys:
+            body = "".join(each.private_key.get_secret_value().splitlines()[1:-1])
+            RECORDER.secret("client_keys", body)
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,12 @@ class Site:
     port: int
     application: Application
     loop: asyncio.AbstractEventLoop
+    frontend: str | None = None  # as which a browser comes; None: the first
 
     @property
     def origin(self) -> str:
-        return self.application.config.frontends[0].origin
+        frontends = self.application.config.frontends
+        return next(each.origin for each in frontends if self.frontend in (None, each.name))
 
     @property
     def host(self) -> str:

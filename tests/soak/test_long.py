@@ -9,6 +9,7 @@ from tests.parts.control import Control
 from tests.parts.race import race
 from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import replicas
+from tests.wire.test_lying_upstream import mixed
 from tests.wire.test_race import ends
 
 pytestmark = pytest.mark.soak
@@ -28,3 +29,10 @@ def test_ten_thousand_ends_are_seen_at_once(
     tmp_path: Path, provider: Control, redis: RedisProcess
 ) -> None:
     ends(tmp_path, provider, redis, 10_000)
+
+
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_a_hundred_thousand_mixed_lies_over_one_upstream_connection(
+    provider: Control, seed: int
+) -> None:
+    mixed(provider, 10_000 // 2, seed=seed)

@@ -3,14 +3,20 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
 
 from bff.cli import main
+from bff.config.load import load
+from bff.config.risk_codes import RiskCode
 from bff.keys import parse_key
 from tests.canary import RECORDER
 from tests.parts.config import SECRET, config_text
+from tests.parts.frontends import frontend_text, several_text
+from tests.parts.providers import provider_text
+from tests.parts.providers import several_text as providers_text
 
 GOOD = {
     "issuer": "https://login.example.com",
@@ -70,6 +76,38 @@ def test_check_warns_with_a_code_and_is_content(tmp_path: Path) -> None:
     assert re.fullmatch(warning, result.output)
 
 
+def test_a_risk_that_the_file_accepts_is_no_warning(tmp_path: Path) -> None:
+    accept = '[operate]\naccepted_risks = ["documents"]'
+    path = _written(tmp_path, route="documents = true", more=accept)
+    result = bff("check", "--config", str(path))
+    said = r"no faults\naccepted: routes\.0\.documents .+ \[documents\]\n"
+    assert re.fullmatch(said, result.output)
+
+
+def test_only_a_risk_that_there_is_can_be_accepted(tmp_path: Path) -> None:
+    path = _written(tmp_path, more='[operate]\naccepted_risks = ["everything"]')
+    result = bff("check", "--config", str(path))
+    assert result.exit_code == 1
+    assert "operate.accepted_risks.0 is not a choice; write 'admin_without_tls'" in result.output
+
+
+def test_check_says_the_same_to_machines(tmp_path: Path) -> None:
+    path = _written(tmp_path, route="documents = true")
+    said = json.loads(bff("check", "--json", "--config", str(path)).output)
+    assert [each["code"] for each in said["risks"]] == ["documents"]
+    assert said["faults"] == said["accepted"] == said["online"] == []
+    path = _written(tmp_path, session='idle = "1y"')
+    result = bff("check", "--json", "--config", str(path))
+    (fault,) = json.loads(result.output)["faults"]
+    assert (result.exit_code, fault["key"]) == (1, "session.idle")
+    assert fault["line"] > 0
+
+
+def test_every_code_of_a_risk_can_be_accepted() -> None:
+    source = (Path(__file__).parents[2] / "bff" / "config" / "risks.py").read_text()
+    assert sorted(re.findall(r'code="(\w+)"', source)) == sorted(get_args(RiskCode))
+
+
 @pytest.mark.parametrize("command", [("check",), ("explain", "GET", "/api"), ("serve",)])
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, command: tuple[str, ...]) -> None:
     result = bff(*command, "--config", str(tmp_path / "none.toml"))
@@ -118,11 +156,31 @@ def test_explain_says_route_policy_upstream_and_header_changes(file: Path) -> No
     assert found["reason"] == ""
 
 
+@pytest.mark.rule("P-09")
+def test_explain_says_that_a_proof_goes_along(tmp_path: Path) -> None:
+    added = _explained(_written(tmp_path, provider="dpop = true"), "GET", "/api/orders")["added"]
+    assert isinstance(added, dict)
+    assert added["authorization"] == "DPoP <access token>"
+    assert added["dpop"] == "<proof>"
+
+
 @pytest.mark.rule("D-11")
 def test_explain_shows_what_is_bounded(file: Path) -> None:
     assert set(_explained(file, "GET", "/api")["limits"]) == {  # type: ignore[call-overload]  # JSON
         "connections", "connect", "answer", "body", "retries",
     }  # fmt: skip
+
+
+def test_explain_shows_the_rule_of_a_route(tmp_path: Path) -> None:
+    rule = 'scopes = ["a", "org:{org_id}"]\nrequire = { g = ["x", "y"], email_verified = true }'
+    path = _written(tmp_path, route=rule)
+    assert _explained(path, "GET", "/api")["rule"] == {
+        "scopes": "a org:{org_id}",
+        "g": "x or y",
+        "email_verified": "true",
+    }
+    shown = bff("explain", "GET", "/api", "--config", str(path)).output
+    assert re.search(r"rule +scopes: a org:\{org_id\}\n +g: x or y\n", shown)
 
 
 def test_a_route_for_navigation_is_open_to_a_person(tmp_path: Path) -> None:
@@ -162,6 +220,53 @@ def test_explain_shows_who_answers_or_the_refusal(
     assert (f"{found['status']} {found['reason']}" if found["reason"] else "") == refusal
 
 
+def test_explain_says_whose_token_the_route_gets(tmp_path: Path) -> None:
+    more = """
+[[routes]]
+path = "/reports"
+upstream = "https://reports.internal"
+auth = "client"
+resource = "https://reports.example.com/"
+scopes = ["a", "b"]
+[[routes]]
+path = "/open"
+upstream = "https://open.internal"
+auth = "none"
+"""
+    path = _written(tmp_path, routes=more)
+    issuer = load(path).frontends[0].provider.issuer
+    assert _explained(path, "GET", "/api")["token"] == "the access token of the session"
+    assert _explained(path, "GET", "/open")["token"] == "none"
+    found = _explained(path, "GET", "/reports/1")
+    assert found["token"] == (
+        f"our own, of {issuer}, resource https://reports.example.com/, scope a b"
+    )
+    assert found["rule"] == {}
+
+
+def test_explain_knows_the_callbacks_of_several_providers(tmp_path: Path) -> None:
+    names = {name: provider_text(name, f"https://{name}.example.com") for name in ("a", "b")}
+    path = tmp_path / "bff.toml"
+    path.write_text(providers_text(*names.values(), api=GOOD["api"], store=GOOD["store"]))
+    for name, status in (("/a", 0), ("/b", 0), ("", 404), ("/c", 404)):
+        assert _explained(path, "GET", f"/bff/callback{name}")["status"] == status
+
+
+def test_explain_asks_the_front_end_of_the_host(tmp_path: Path) -> None:
+    shop = frontend_text("shop", origin="https://shop.example.com", api="https://shop.internal")
+    desk = frontend_text("desk", origin="https://desk.example.com", api="https://desk.internal")
+    path = tmp_path / "bff.toml"
+    path.write_text(several_text(shop, desk, issuer=GOOD["issuer"], store=GOOD["store"]))
+    for name in ("shop", "desk"):
+        found = _explained(path, "GET", f"https://{name}.example.com/api/x?a=1")
+        assert (found["frontend"], found["reason"]) == (name, "")
+        assert found["upstream_url"] == f"https://{name}.internal/x?a=1"
+    assert _explained(path, "GET", "https://other.example.com/api/x")["status"] == 421
+    result = bff("explain", "GET", "/api/x", "--config", str(path))
+    assert result.exit_code == 2
+    assert "https://shop.example.com/api/x, https://desk.example.com/api/x" in result.output
+
+
 def test_explain_without_json_is_one_screen(file: Path) -> None:
     lines = bff("explain", "GET", "/api/x", "--config", str(file)).output.splitlines()
     assert lines[0] == "GET /api/x"
@@ -186,3 +291,20 @@ def test_neither_check_nor_explain_shows_a_secret(
     assert "x-api-key" in shown
     for secret in (SECRET, "store-s3cret", "route-s3cret"):
         assert secret not in shown
+
+
+def test_check_shows_what_a_preset_has_set_and_nothing_that_the_file_says(tmp_path: Path) -> None:
+    path = _written(tmp_path, provider='preset = "google"')
+    result = bff("check", "--config", str(path))
+    shown = 'preset: provider.parameters = { access_type = "offline", prompt = "consent" }'
+    assert result.output == f"no faults\n{shown}\n"
+    said = json.loads(bff("check", "--json", "--config", str(path)).output)
+    assert said["preset"] == [shown]
+    path = _written(tmp_path, provider='preset = "google"\nparameters = {}')
+    assert bff("check", "--config", str(path)).output == "no faults\n"
+
+
+def test_explain_shows_what_each_preset_sets() -> None:
+    shown = bff("explain", "provider.preset").output
+    assert 'subject_claim = "id"' in shown
+    assert "cognito, curity, keycloak: nothing" in " ".join(shown.split())

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,21 +10,24 @@ import httpx
 import pytest
 
 from bff.cli.dev import dev_config
-from bff.simulator import bind
+from bff.keys import new_key
+from bff.simulator import Person, bind
+from tests.parts.control import client
+from tests.parts.redis_process import free_port
 from tests.wire.serve_process import Process, run, running
 
 PORTS = ("dev", "--port", "0", "--provider-port", "0", "--api-port", "0")
 
 
 @contextlib.contextmanager
-def _dev() -> Iterator[tuple[Process, str]]:
-    with running(*PORTS) as process:
+def _dev(*options: str) -> Iterator[tuple[Process, str]]:
+    with running(*PORTS, *options) as process:
         url = process.line(lambda line: "Open" in line).split()[-1]
         process.line(lambda line: "Ctrl-C" in line)
         yield process, url
 
 
-def test_dev_serves_page_api_and_provider_and_ends_in_two_seconds() -> None:
+def test_dev_serves_page_api_and_provider_and_ends_at_ctrl_c() -> None:
     with _dev() as (process, url), httpx.Client(trust_env=False, timeout=5) as http:
         page = http.get(url + "/")
         issuer = next(line for line in process.output if "provider" in line).split()[3].strip(",")
@@ -46,10 +48,8 @@ def test_dev_serves_page_api_and_provider_and_ends_in_two_seconds() -> None:
             },
         )
         assert login.headers["location"].startswith(issuer + "/authorize?")
-        began = time.monotonic()
         process.signal(signal.SIGINT)
         assert process.ended() == 0
-        assert time.monotonic() - began < 2
         assert "Traceback" not in "".join(process.output)
 
 
@@ -115,3 +115,104 @@ def test_what_dev_serves_has_other_secrets_each_time_and_odd_paths_do_no_harm(
     assert one.keyring.current.kid != two.keyring.current.kid
     assert one.frontends[0].routes[1].static == odd
     assert one.dev
+
+
+OWN = """
+origin = "{origin}"
+
+[provider]
+issuer = "https://login.corp.example"
+client_id = "the-real-one"
+client_secret = {{ env = "NOT_ON_THIS_MACHINE" }}
+client_authentication = "client_secret_post"
+scopes = ["openid", "profile", "orders:read"]
+ca_file = "/etc/ssl/not-on-this-machine.pem"
+
+[session]
+store = "memory:"
+claims = ["name", "groups"]
+
+[keys]
+current = "{key}"
+
+[[routes]]
+path = "/api"
+upstream = "http://127.0.0.1:1"
+"""
+PEOPLE = """
+[[accounts]]
+sub = "17"
+name = "Mira Okafor"
+claims = { groups = ["admin"] }
+"""
+
+
+def _own(folder: Path, origin: str) -> tuple[str, ...]:
+    (folder / "mine.toml").write_text(OWN.format(origin=origin, key=new_key()))
+    (folder / "people.toml").write_text(PEOPLE)
+    return (
+        "--config", str(folder / "mine.toml"), "--accounts", str(folder / "people.toml"),
+        "--audience", "urn:orders",
+    )  # fmt: skip
+
+
+def test_a_configuration_of_ones_own_gets_another_provider_and_people_from_a_file(
+    tmp_path: Path,
+) -> None:
+    origin = f"http://localhost:{free_port()}"
+    with _dev(*_own(tmp_path, origin)) as (process, url), client() as http, Person("17") as mira:
+        assert url == origin
+        assert "Mira Okafor; no password" in "".join(process.output)
+        login = http.get(url + "/bff/login")
+        back = http.get(mira.visit(login.headers["location"]))
+        assert back.status_code == 200
+        session = http.get(url + "/bff/session", headers={"x-csrf": "1"}).json()
+        assert session["claims"] == {"name": "Mira Okafor", "groups": ["admin"]}
+        panel = login.headers["location"].partition("/authorize")[0] + "/control/exchanges"
+        (claims,) = [each["claims"] for each in http.get(panel).json() if each["claims"]]
+        assert claims["access_token"]["aud"] == "urn:orders"
+        assert "orders:read" in claims["access_token"]["scope"]
+
+
+def test_several_applications_are_served_on_one_port(tmp_path: Path) -> None:
+    port = free_port()
+    own = OWN.format(origin="", key=new_key())
+    top = own.partition("\n\n")[2].partition("[[routes]]")[0]
+    for name in ("shop", "desk"):
+        top += (
+            f'[frontends.{name}]\norigin = "http://{name}.localhost:{port}"\n'
+            f'[[frontends.{name}.routes]]\npath = "/api"\nupstream = "http://127.0.0.1:1"\n'
+        )
+    (tmp_path / "mine.toml").write_text(top)
+    with _dev("--config", str(tmp_path / "mine.toml")) as (_, url), client() as http:
+        assert url == f"http://shop.localhost:{port}"
+        for name in ("shop", "desk"):
+            host = f"{name}.localhost:{port}"
+            login = http.get(f"http://127.0.0.1:{port}/bff/login", headers={"host": host})
+            with Person("ada") as person:
+                back = person.visit(login.headers["location"])
+            assert back.startswith(f"http://{host}/bff/callback?code=")
+    other = top.replace(f"desk.localhost:{port}", f"desk.localhost:{port + 1}")
+    (tmp_path / "mine.toml").write_text(other)
+    done = run(*PORTS, "--config", str(tmp_path / "mine.toml"))
+    assert "its origins have several ports" in done.stderr
+
+
+def test_a_configuration_of_another_machine_is_not_served(tmp_path: Path) -> None:
+    done = run(*PORTS, *_own(tmp_path, "https://app.example.com"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: {tmp_path}/mine.toml: origin https://app.example.com is not on this machine; "
+        'write a file of its own for development, with origin = "http://localhost:8080"\n'
+    )
+
+
+def test_faults_of_a_configuration_and_of_people_are_named(tmp_path: Path) -> None:
+    options = _own(tmp_path, "http://localhost:1")
+    (tmp_path / "mine.toml").write_text('origin = "http://localhost:1"\nprovider = 3\n')
+    done = run(*PORTS, *options)
+    assert done.returncode == 1
+    assert "mine.toml" in done.stderr
+    assert "provider" in done.stderr
+    (tmp_path / "people.toml").write_text("accounts = []")
+    assert "holds nobody" in run(*PORTS, *options).stderr

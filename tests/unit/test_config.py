@@ -18,6 +18,7 @@ from tests.parts.config import config_text
 from tests.wire.test_serve_tls import write_pair
 
 KEY = new_key()
+FILES = '[[routes]]\npath = "/"\nstatic = "/tmp"\n'
 GOOD = {"issuer": "https://login.example.com", "api": "https://api.internal"}
 
 
@@ -71,9 +72,12 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      "refresh.lease is shorter than a refresh may take: a token could be presented twice;"
      " write 22s or more, or shorten provider.total_timeout"),
     ({"provider": 'total_timeout = "30s"', "session": 'store_deadline = "100ms"',
-      "more": '[refresh]\nlease = "60s"'}, "lease",
+      "more": '[refresh]\nlease = "60s"\n[operate]\nstop_deadline = "2m"'}, "lease",
      "refresh.lease is shorter than a refresh may take: a token could be presented twice;"
      " write 61s or more, or shorten provider.total_timeout"),
+    ({"more": '[operate]\nstop_deadline = "21s"'}, "stop_deadline",
+     "operate.stop_deadline is shorter than a refresh may take: a stop could cost a session;"
+     " write 22s or more, or shorten provider.total_timeout"),
     # provider
     ({"issuer": "http://login.example.com"}, "issuer",
      "provider.issuer is http and not loopback; use https: secrets and tokens travel there"),
@@ -83,10 +87,11 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      'provider.issuer is no http(s) URL; write one, as "https://login.example.com"'),
     ({"provider": 'client_authentication = "none"'}, "client_authentication",
      'provider.client_authentication is "none": a public client;'
-     ' use "client_secret_basic" and set client_secret'),
+     ' use "private_key_jwt" and set client_keys'),
     ({"provider": 'client_authentication = "mtls"'}, "client_authentication",
      "provider.client_authentication is not a choice;"
-     " write 'client_secret_basic', 'client_secret_post' or 'none'"),
+     " write 'client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth',"
+     " 'self_signed_tls_client_auth' or 'none'"),
     ({"provider": 'algorithms = ["none"]'}, "algorithms",
      "provider.algorithms.0 is not a choice; write 'RS256', 'RS384', 'RS512', 'PS256', 'PS384',"
      " 'PS512', 'ES256', 'ES384', 'ES512' or 'EdDSA'"),
@@ -184,16 +189,112 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      "routes.1.static is no directory; create it, or name another"),
     ({"routes": '[[routes]]\npath = "/"\nstatic = "/tmp"\nauth = "user"'}, "auth",
      "routes.1.auth means nothing beside static: files are served to everybody; remove it"),
-    ({"route": 'content_security_policy = "x"'}, "content_security_policy",
+    ({"route": "content_security_policy = { img-src = '*' }"}, "content_security_policy",
      "routes.0.content_security_policy means nothing beside upstream:"
      " the application sends its own; remove it"),
+    ({"route": "immutable = []"}, "immutable",
+     "routes.0.immutable means nothing beside upstream: the application sends its own; remove it"),
+    ({"routes": f'{FILES}immutable = ["*.js"]'}, "immutable",
+     "routes.1.immutable holds a template that names neither a [hash] nor a folder;"
+     ' write as your bundler does, as "*-[hash].*", "*.[hash:8].js" or "assets/**"'),
+    ({"routes": f'{FILES}immutable = ["(a+)+[hash"]'}, "immutable",
+     "routes.1.immutable holds a template that holds what is neither text, *, ** nor a [hash];"
+     ' write as your bundler does, as "*-[hash].*", "*.[hash:8].js" or "assets/**"'),
+    ({"routes": FILES + "immutable = [" + '"a/*",' * 33 + "]"}, "immutable",
+     "routes.1.immutable holds too much; write 32 at most"),
+    ({"routes": f'{FILES}immutable = "a/*"'}, "immutable",
+     "routes.1.immutable is no list; write a list in [ ]"),
+    ({"routes": f'{FILES}content_security_policy = "default-src *"'}, "content_security_policy",
+     "routes.1.content_security_policy says nothing of frame-ancestors;"
+     " name its sources, as frame-ancestors 'none'"),
+    ({"routes": f'{FILES}content_security_policy = {{ base-uri = "https:" }}'},
+     "content_security_policy",
+     "routes.1.content_security_policy lets every source through in base-uri;"
+     " name its sources, as base-uri 'none'"),
+    ({"routes": f'{FILES}content_security_policy = {{ conect-src = "a" }}'},
+     "content_security_policy",
+     "routes.1.content_security_policy holds a directive that browsers do not know;"
+     " see CSP 3, or remove it"),
+    ({"routes": f'{FILES}content_security_policy = {{ img-src = "a; script-src *" }}'},
+     "content_security_policy",
+     "routes.1.content_security_policy holds what no policy can carry;"
+     " use printable ASCII without , and ;"),
+    ({"routes": f'{FILES}content_security_policy = "img-src a; IMG-SRC b"'},
+     "content_security_policy",
+     "routes.1.content_security_policy names a directive twice; keep one of them"),
+    ({"routes": f"{FILES}content_security_policy = {{ img-src = 1 }}"}, "content_security_policy",
+     "routes.1.content_security_policy holds a directive that is no text; write each value in"
+     " quotes"),
+    ({"routes": f"{FILES}content_security_policy = 1"}, "content_security_policy",
+     "routes.1.content_security_policy is neither a policy nor a table;"
+     " write it in quotes, or a table in { }"),
+    ({"routes": f'{FILES}security_headers = {{ Set-Cookie = "a=b" }}'}, "security_headers",
+     "routes.1.security_headers sets a field that is no security header; remove it"),
+    ({"routes": f'{FILES}security_headers = {{ Content-Security-Policy = "x" }}'},
+     "security_headers",
+     "routes.1.security_headers sets Content-Security-Policy, which has a key of its own;"
+     " use content_security_policy"),
+    ({"routes": f'{FILES}security_headers = {{ Strict-Transport-Security = "max-age=0" }}'},
+     "security_headers",
+     "routes.1.security_headers sets Strict-Transport-Security,"
+     " which every answer of the origin carries alike; remove it"),
+    ({"routes": f'{FILES}security_headers = {{ X-Content-Type-Options = "" }}'},
+     "security_headers",
+     "routes.1.security_headers sets X-Content-Type-Options, which every answer carries;"
+     " remove it"),
+    ({"routes": f'{FILES}security_headers = {{ Permissions-Policy = "a\\nb" }}'},
+     "security_headers",
+     "routes.1.security_headers sets a field to what HTTP cannot carry; use printable ASCII"),
+    ({"routes": f'{FILES}security_headers = {{ X-Frame-Options = "ALLOW" }}'},
+     "security_headers",
+     "routes.1.security_headers sets x-frame-options to what browsers do not know;"
+     " write one of DENY, SAMEORIGIN"),
+    ({"routes": FILES + 'security_headers = { Referrer-Policy = "origin", referrer-policy = "" }'},
+     "security_headers",
+     "routes.1.security_headers sets a field twice, in two spellings; keep one of them"),
+    ({"routes": f'{FILES}client_key = "/nowhere"'}, "client_key",
+     "routes.1.client_key means nothing beside static: files are served to everybody; remove it"),
+    ({"route": 'client_key = "/nowhere"'}, "[[routes]]",
+     "routes.0.client_certificate is missing: half of a TLS pair;"
+     " set client_certificate and client_key"),
+    ({"route": f'client_certificate = "{__file__}"'}, "[[routes]]",
+     "routes.0.client_key is missing: half of a TLS pair;"
+     " set client_certificate and client_key"),
+    ({"route": f'client_certificate = "/nowhere.pem"\nclient_key = "{__file__}"'},
+     "client_certificate",
+     "routes.0.client_certificate is no file; create it, or name another"),
+    ({"route": f'client_certificate = "{__file__}"\nclient_key = "{__file__}"'},
+     "client_certificate",
+     "routes.0.client_certificate and routes.0.client_key are no pair in PEM without a passphrase;"
+     " name the certificate with its chain, and its own key"),
+    ({"api": "http://127.0.0.1:1", "route": f'client_certificate = "{__file__}"'},
+     "client_certificate",
+     "routes.0.client_certificate means nothing beside an upstream without TLS;"
+     " remove it, or name an https upstream"),
     ({"api": "http://api.internal"}, "upstream",
      "routes.0.upstream is plain http off loopback: tokens would travel in the clear;"
      " use https, or say plaintext = true where something else protects that hop"),
     ({"api": "https://api.internal/a b"}, "upstream",
      'routes.0.upstream is no http(s) URL; write one, as "https://login.example.com"'),
-    ({"route": 'auth = "client"'}, "auth",
-     'routes.0.auth "client" is not supported yet; use "user" or "none"'),
+    ({"route": 'auth = "client"\nresource = "/reports"'}, "resource",
+     "routes.0.resource is no absolute URI without a fragment;"
+     ' write the API\'s own identifier, as "https://api.example.com/"'),
+    ({"route": 'auth = "client"\nscopes = ["org:{org_id}"]'}, "scopes",
+     "routes.0.scopes names a claim, and a token of our own has no person;"
+     " write the scope as it is asked for"),
+    ({"route": 'auth = "client"\nanonymous = true\nrequire = { email_verified = true }'},
+     "require",
+     "routes.0.require is asked of a session, and this route is open without one;"
+     ' remove it, or use auth = "user"'),
+    ({"route": 'audience = "reports"'}, "audience",
+     "routes.0.audience is about a token of our own, and this route gets none;"
+     ' remove it, or use auth = "client"'),
+    ({"route": "anonymous = true"}, "anonymous",
+     "routes.0.anonymous is about a token of our own, and this route gets none;"
+     ' remove it, or use auth = "client"'),
+    ({"route": 'auth = "client"\nprovider = "corp"'}, "provider",
+     "routes.0.provider is no provider of this file;"
+     " write one of the names below [providers], or remove it"),
     ({"route": 'methods = ["TRACE"]'}, "methods",
      "routes.0.methods lists CONNECT or TRACE; remove it: it is never relayed"),
     ({"route": '[routes.headers]\nHost = "x"'}, "[routes.headers]",
@@ -229,8 +330,6 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
     # unknown keys
     ({"provider": 'client_scret = "x"'}, "client_scret",
      'provider.client_scret is an unknown key; did you mean "client_secret"?'),
-    ({"more": "[frontends.a]"}, "[frontends.a]",
-     "frontends is not supported yet; put its keys at the top of the file"),
     ({"more": "[telemetry]\nx = 1"}, "[telemetry]",
      "telemetry is an unknown key; remove it"),
     ({"route": '"a\\u0007b" = 1'}, "[[routes]]",
@@ -281,6 +380,7 @@ listen = "9090"
     assert {key for key in keys if "." in key} == {
         "provider.issuer",
         "provider.client_id",
+        "provider.client_secret",
         "session.store",
         "session.idle",
         "session.prefix",
@@ -306,8 +406,8 @@ listen = "9090"
                 "origin is missing; add it",
                 "provider is missing; add [provider]",
                 "session is missing; add [session]",
-                "keys is missing; add [keys]",
                 "routes is missing; add [[routes]]",
+                "keys is missing; add [keys]",
             ],
             id="an empty file",
         ),
@@ -375,13 +475,20 @@ def test_a_lease_that_is_accepted_outlives_all_that_a_refresh_may_take(
         assert lease >= needed - 1e-3
 
 
+def test_a_stop_must_leave_a_refresh_its_time_also_where_the_default_would_not() -> None:
+    patient = 'total_timeout = "15s"'
+    with pytest.raises(ConfigFaults, match=r"operate\.stop_deadline .* write 32s or more"):
+        parse(_text(provider=patient))
+    parse(_text(provider=patient, more='[operate]\nstop_deadline = "32s"'))
+
+
 def test_a_pair_of_certificate_and_key_is_accepted(tmp_path: Path) -> None:
     certificate, key = write_pair(tmp_path)
     server = f'[server]\ntls_certificate = "{certificate}"\ntls_key = "{key}"'
     assert _faults(_text(more=server, provider=f'ca_file = "{certificate}"')) == []
 
 
-@pytest.mark.rule("D-06")
+@pytest.mark.rule("D-06", "P-05")
 def test_what_only_dev_may_do(tmp_path: Path) -> None:
     text = _text(
         store="memory:", issuer="http://127.0.0.1:1", provider='client_authentication = "none"'
@@ -412,8 +519,8 @@ def test_the_origin_is_as_browsers_write_it(written: str, origin: str) -> None:
     [("1500ms", 1.5), ("2s", 2.0), ("3m", 180.0), ("4h", 14400.0), ("1d", 86400.0)],
 )
 def test_a_duration_has_its_unit(written: str, seconds: float) -> None:
-    more = f'[operate]\nstop_deadline = "{written}"'
-    assert parse(_text(more=more)).operate.stop_deadline == seconds
+    more = f'[operate]\ndrain_delay = "{written}"'
+    assert parse(_text(more=more)).operate.drain_delay == seconds
 
 
 def _spoiled(secret: str) -> Iterator[str]:

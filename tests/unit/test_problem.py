@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from bff.problem import PROBLEMS, Reason, Refused, page, refusal
+from bff.page import page
+from bff.problem import PROBLEMS, Reason, Refused, refusal
 
 
 class Tags(HTMLParser):

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.config.model import Provider
+from bff.config.provider_section import Provider
 from bff.config.values import Origin
 from bff.problem import Reason, Refused
 from bff.provider.authorization import (
     Attempt,
     CallbackAnswer,
+    authorization_parameters,
     authorization_url,
     check_issuer,
     code_challenge,
@@ -37,6 +38,7 @@ METADATA = Metadata(
     jwks_uri="https://login.example/jwks",
     userinfo_endpoint=None,
     revocation_endpoint=None,
+    pushed_authorization_request_endpoint=None,
     end_session_endpoint="https://login.example/end?tenant=7",
     iss_parameter_supported=False,
     requires_par=False,
@@ -55,7 +57,7 @@ def query(url: str | None) -> dict[str, str]:
 @pytest.mark.rule("L-13")
 @pytest.mark.rule("L-05")
 def test_the_request_asks_for_a_code_with_everything_that_protects_it() -> None:
-    url = authorization_url(METADATA, CONFIG, ORIGIN, ATTEMPT)
+    url = authorization_url(METADATA, authorization_parameters(CONFIG, ORIGIN, ATTEMPT))
     assert url.startswith("https://login.example/authorize?")
     assert query(url) == {
         "response_type": "code",
@@ -76,14 +78,16 @@ def test_what_one_login_asks_goes_before_configured_extras_and_those_before_the_
     sent = query(
         authorization_url(
             metadata,
-            config,
-            ORIGIN,
-            ATTEMPT,
-            prompt="none",
-            login_hint="a b&c=d",
-            acr_values="gold",
-            max_age=0,
-            ui_locales="de en",
+            authorization_parameters(
+                config,
+                ORIGIN,
+                ATTEMPT,
+                prompt="none",
+                login_hint="a b&c=d",
+                acr_values="gold",
+                max_age=0,
+                ui_locales="de en",
+            ),
         )
     )
     assert sent["prompt"] == "none"
@@ -95,17 +99,12 @@ def test_what_one_login_asks_goes_before_configured_extras_and_those_before_the_
     assert (sent["max_age"], sent["ui_locales"]) == ("0", "de en")
 
 
-def test_a_provider_that_takes_pushed_requests_only_cannot_be_used_yet() -> None:
-    with pytest.raises(Refused) as refused:
-        authorization_url(replace(METADATA, requires_par=True), CONFIG, ORIGIN, ATTEMPT)
-    assert refused.value.reason is Reason.PROVIDER_UNAVAILABLE
-
-
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
 def test_no_value_can_add_or_change_a_parameter(hint: str, prompt: str, locales: str) -> None:
-    url = authorization_url(
-        METADATA, CONFIG, ORIGIN, ATTEMPT, login_hint=hint, prompt=prompt, ui_locales=locales
+    asked = authorization_parameters(
+        CONFIG, ORIGIN, ATTEMPT, login_hint=hint, prompt=prompt, ui_locales=locales
     )
+    url = authorization_url(METADATA, asked)
     sent = query(url)
     assert (sent["login_hint"], sent["prompt"], sent["ui_locales"]) == (hint, prompt, locales)
     assert len(sent) == 11
@@ -115,6 +114,7 @@ def test_no_value_can_add_or_change_a_parameter(hint: str, prompt: str, locales:
 @pytest.mark.rule("L-03")
 @pytest.mark.rule("L-04")
 @pytest.mark.rule("T-08")
+@pytest.mark.rule("F-20")
 def test_every_attempt_has_three_unrelated_values_of_256_bits() -> None:
     attempts = [new_attempt() for _ in range(200)]
     values = [v for a in attempts for v in (a.state, a.nonce, a.code_verifier)]

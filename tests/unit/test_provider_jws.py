@@ -134,6 +134,7 @@ def test_a_key_that_we_cannot_use_is_skipped(jwk: object) -> None:
 
 
 @pytest.mark.rule("P-11")
+@pytest.mark.rule("F-22")
 def test_an_rsa_key_under_2048_bits_is_refused() -> None:
     short = rsa.generate_private_key(65537, 1024)
     assert read_key(RSAAlgorithm.to_jwk(short.public_key(), as_dict=True)) is None
@@ -183,6 +184,7 @@ def keys_of(*jwks: dict[str, Any]) -> tuple[VerificationKey, ...]:
         (ED_KEY, "EdDSA"),
     ],
 )
+@pytest.mark.rule("F-23")
 def test_keys_that_share_a_kid_are_told_apart(private: Any, alg: str) -> None:
     signed = jwt.encode({"a": 1}, private, alg, headers={"kid": "same"})
     keys = keys_of(*({**jwk, "kid": "same"} for jwk in (EC_JWK, ED_JWK, RSA_JWK)))

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bff.config.model import Provider
+from bff.config.provider_section import Provider
 from bff.config.values import is_loopback
 from bff.problem import Reason, Refused
 from bff.provider.call import Fault, Reply, login_bound, read_retry_after
 from bff.provider.client import client_credentials
 from bff.provider.logins import LoginBounds
 from bff.provider.metadata import oauth_metadata_urls, openid_configuration_url, read_metadata
-from bff.provider.revocation import next_try
+from bff.provider.revocation import next_try, read_revocation
 
 ISSUER = "https://login.example/realm/"
 DOCUMENT: dict[str, object] = {
@@ -65,6 +65,8 @@ def test_where_metadata_is(issuer: str, configuration: str, oauth: tuple[str, ..
 
 
 @pytest.mark.rule("P-01")
+@pytest.mark.rule("F-11")
+@pytest.mark.rule("F-09")
 def test_a_document_of_the_configured_issuer_is_read() -> None:
     metadata = read_metadata(DOCUMENT, ISSUER)
     assert metadata.issuer == ISSUER
@@ -115,6 +117,40 @@ def test_an_optional_endpoint_over_plain_http_counts_as_absent_but_not_on_loopba
     assert metadata.revocation_endpoint is None
     assert metadata.userinfo_endpoint is None
     assert metadata.end_session_endpoint == "http://[::1]:9400/end"
+
+
+@pytest.mark.rule("P-08")
+@pytest.mark.rule("F-07")
+def test_the_aliases_are_for_what_we_call_and_only_with_a_certificate() -> None:
+    named = (
+        "token_endpoint",
+        "revocation_endpoint",
+        "userinfo_endpoint",
+        "pushed_authorization_request_endpoint",
+    )
+    document = DOCUMENT | {
+        **{name: f"https://login.example/{name}" for name in named},
+        "mtls_endpoint_aliases": {
+            **{name: f"https://mtls.example/{name}" for name in named},
+            "authorization_endpoint": "https://mtls.example/authorize",
+            "jwks_uri": "https://mtls.example/jwks",
+        },
+    }
+    plain, shown = (read_metadata(document, ISSUER, mtls=mtls) for mtls in (False, True))
+    assert plain == read_metadata({**document, "mtls_endpoint_aliases": {}}, ISSUER, mtls=True)
+    assert {name: getattr(shown, name) for name in named} == {
+        name: f"https://mtls.example/{name}" for name in named
+    }
+    # Where browsers go there is no certificate, and the keys are everybody's.
+    assert shown.authorization_endpoint == plain.authorization_endpoint
+    assert shown.jwks_uri == plain.jwks_uri
+
+
+@pytest.mark.rule("P-02")
+@pytest.mark.parametrize("aliases", [None, "x", [], {"token_endpoint": "http://mtls.example/t"}])
+def test_an_alias_that_is_no_safe_endpoint_is_none(aliases: object) -> None:
+    document = DOCUMENT | {"mtls_endpoint_aliases": aliases}
+    assert read_metadata(document, ISSUER, mtls=True) == read_metadata(DOCUMENT, ISSUER)
 
 
 def test_required_pushed_requests_are_noticed() -> None:
@@ -242,6 +278,8 @@ def reply(status: int, retry_after: int | None = None) -> Reply:
         pytest.param(reply(503, 3600), 1, 60, id="but within a minute"),
         pytest.param(reply(503), 2, 2, id="or soon"),
         pytest.param(reply(429, 0), 2, 0, id="429 likewise"),
+        pytest.param(reply(502), 1, 2, id="nor is it the server who says 502"),
+        pytest.param(reply(504), 1, 2, id="or 504"),
         pytest.param(Fault.UNSURE, 1, 2, id="a lost answer: revoking twice does no harm"),
         pytest.param(Fault.NOT_SENT, 1, 2, id="nobody there"),
         pytest.param(reply(503, 7), 3, None, id="a few times, and no more"),
@@ -251,4 +289,4 @@ def reply(status: int, retry_after: int | None = None) -> Reply:
     ],
 )
 def test_when_to_revoke_again(ended: Reply | Fault, tries: int, pause: int | None) -> None:
-    assert next_try(ended, tries) == pause
+    assert next_try(read_revocation(ended), tries) == pause

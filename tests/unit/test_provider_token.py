@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bff.provider.call import Fault, Reply
-from bff.provider.token import (
+from bff.provider.token_answer import (
     CODE_REASONS,
     FAULT_ANSWERS,
     TOKEN_ANSWERS,
@@ -55,6 +55,8 @@ def test_the_tables_are_total() -> None:
         pytest.param(reply(404, {"error": "invalid_grant"}), "invalid_grant", id="404 dead"),
         pytest.param(reply(400, {"error": "invalid_client"}), "client_refused", id="400 client"),
         pytest.param(reply(400, {"error": "unauthorized_client"}), "client_refused", id="400 not"),
+        pytest.param(reply(400, {"error": "use_dpop_nonce"}), "client_refused", id="400 nonce"),
+        pytest.param(reply(400, {"error": "invalid_dpop_proof"}), "client_refused", id="400 proof"),
         pytest.param(reply(401, {"error": "invalid_client"}), "client_refused", id="401 client"),
         pytest.param(reply(401), "client_refused", id="401 and no word"),
         pytest.param(reply(403), "client_refused", id="403 and no word"),
@@ -86,6 +88,18 @@ def test_the_tables_are_total() -> None:
         pytest.param(reply(201, GRANT), "unsure", id="tokens count with 200 only"),
         pytest.param(reply(200, {"error": "invalid_grant"}), "unsure", id="200 with an error"),
         pytest.param(reply(200), "unsure", id="200 and nothing"),
+        pytest.param(
+            reply(200, {"error": "bad_verification_code"}), "invalid_grant", id="200 for a bad code"
+        ),
+        pytest.param(
+            reply(200, {"error": "bad_refresh_token"}), "invalid_grant", id="200 for a dead token"
+        ),
+        pytest.param(
+            reply(200, {"error": "incorrect_client_credentials"}),
+            "client_refused",
+            id="200 for a wrong secret",
+        ),
+        pytest.param(reply(200, {"error": ["bad_refresh_token"]}), "unsure", id="200, no code"),
         pytest.param(reply(200, GRANT, content_type="text/plain"), "unsure", id="200, not JSON"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bff.session.record as record
-from bff.provider.token import TokenResponse
+from bff.provider.token_answer import TokenResponse
 from bff.session.record import (
     Deadlines,
     Tokens,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.provider.token import TokenAnswer
+from bff.provider.token_answer import TokenAnswer
 from bff.session.record import Identity, Session, Tokens
 from bff.session.steps import STEPS, Need, Step, is_dead, need
 

@@ -5,12 +5,19 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.browser.login import read_login_request
+from bff.browser.login import LoginRequest, read_login_request
+from bff.config.values import Origin
 from bff.problem import Reason, Refused
 from bff.relay.challenge import refusal_in
 
 ANYTHING = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=600)
 WORD = st.text(string.ascii_letters + string.digits + ":/.-_&=%#?+", min_size=1, max_size=20)
+
+
+def read(query: str) -> LoginRequest:
+    """As the login that the URL begins."""
+    origin = Origin("https://app.example.com")
+    return read_login_request(query.encode("ascii"), origin=origin)
 
 
 def step_up(acr_values: str, max_age: str) -> Refused:
@@ -29,13 +36,13 @@ def test_a_login_is_asked_for_what_the_challenge_asks_for(
     acr_values: list[str], max_age: int
 ) -> None:
     refused = step_up(" ".join(acr_values), str(max_age))
-    asked = read_login_request(refused.login_query.encode("ascii"))
+    asked = read(refused.login_query)
     assert (asked.acr_values, asked.max_age) == (" ".join(acr_values), max_age)
 
 
 @given(acr_values=ANYTHING, max_age=ANYTHING)
 def test_a_login_takes_whatever_comes_of_a_challenge(acr_values: str, max_age: str) -> None:
-    asked = read_login_request(step_up(acr_values, max_age).login_query.encode("ascii"))
+    asked = read(step_up(acr_values, max_age).login_query)
     assert asked.return_to == "/"
     assert asked.prompt is asked.login_hint is asked.ui_locales is None
 

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bff.caller.path import plain_path
-from bff.config.model import Route
+from bff.config.route_section import Route
 from bff.problem import Refused
 from bff.relay.route import route_table
 
 PIECES = st.sampled_from(
     ["/", "//", ".", "..", "%2e", "%2f", "%5c", "\\", "%00", "%25", "%252e", "%252f", "%c0%ae",
-     "%ff", "%41", "a", "api", "admin", "API", ";", ";x=1", "%3b", "%20", "~", "%7f", "#", "%23"]
+     "%ff", "%41", "a", "api", "admin", "API", ";", ";x=1", "%3b", "%20", "~", "%7f", "#", "%23",
+     "[", "]", "%5b", "%5D"]
 )  # fmt: skip
 paths = st.lists(PIECES, max_size=8).map(lambda parts: "/" + "".join(parts))
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bff.browser.return_to import LONGEST, parse_return_to
+from bff.browser.return_to import LONGEST, parse_return_to, parse_target_link_uri
+from bff.config.values import Origin
 from bff.problem import Reason, Refused
 from tests.payloads import OPEN_REDIRECTS, OWN_PATHS, WAYS_BACK
 
@@ -90,6 +91,7 @@ HOSTILE = st.one_of(
 
 
 @pytest.mark.rule("L-09")
+@pytest.mark.rule("F-04")
 @given(raw=HOSTILE)
 @example(raw="/\ud800")
 def test_what_is_accepted_stays_on_our_origin_and_out_of_bff(raw: str) -> None:
@@ -132,6 +134,7 @@ def test_an_ordinary_path_is_accepted_as_it_is(segments: list[str], query: str) 
 
 
 @pytest.mark.rule("L-09")
+@pytest.mark.rule("F-04")
 @pytest.mark.parametrize("raw", [*OPEN_REDIRECTS, *OWN_PATHS], ids=ascii)
 def test_no_way_back_leads_elsewhere(raw: str) -> None:
     with pytest.raises(Refused) as refused:
@@ -156,3 +159,66 @@ def test_a_way_back_is_bounded_as_it_is_stored(raw: str) -> None:
 
 def test_there_are_more_than_a_hundred_of_them() -> None:
     assert len(set(OPEN_REDIRECTS)) > 150
+
+
+# --- a third party's
+
+
+def target(raw: str) -> str:
+    return parse_target_link_uri(raw, Origin(ORIGIN))
+
+
+@pytest.mark.rule("L-09")
+@pytest.mark.parametrize("path", [raw for raw, _ in WAYS_BACK])
+def test_a_url_of_our_origin_is_its_path(path: str) -> None:
+    assert target(ORIGIN + path) == parse_return_to(path)
+
+
+@pytest.mark.rule("L-09")
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (ORIGIN, "/"),
+        (f"{ORIGIN}?a=1", "/?a=1"),
+        (f"{ORIGIN}#a", "/#a"),
+        ("HTTPS://App.Example.com/Orders", "/Orders"),
+    ],
+)
+def test_a_url_may_be_spelled_otherwise(raw: str, path: str) -> None:
+    assert target(raw) == path
+
+
+@pytest.mark.rule("L-09")
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(raw for raw in OPEN_REDIRECTS if raw not in (ORIGIN, f"{ORIGIN}/")),  # here they are ours
+        *(ORIGIN + raw for raw in OPEN_REDIRECTS if raw[:1] in ("/", "\\", "@", ".")),
+        *(ORIGIN + raw for raw in OWN_PATHS),
+        *(ORIGIN + raw for raw in (":443/", ":8443/", "@evil.example/", ".evil.example/", "evil")),
+        *(
+            "",
+            "/orders",
+            "orders",
+            "http://app.example.com/",
+            "//app.example.com/",
+            "https:/orders",
+        ),
+    ],
+)
+def test_a_url_that_leads_elsewhere_is_refused(raw: str) -> None:
+    with pytest.raises(Refused) as caught:
+        target(raw)
+    assert caught.value.reason is Reason.BAD_RETURN_TO
+
+
+@pytest.mark.rule("L-09")
+@given(raw=st.lists(PIECES, max_size=8).map("".join))
+def test_whatever_url_is_accepted_stays_at_home(raw: str) -> None:
+    try:
+        accepted = target(ORIGIN + raw)
+    except Refused:
+        return
+    origin, path = resolved(accepted)
+    assert origin == ORIGIN
+    assert not is_ours(path)

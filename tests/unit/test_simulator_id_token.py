@@ -110,6 +110,7 @@ BAD_SIGNATURE = {
     "no_kid",
     "kid_of_another_key",
     "bad_signature",
+    "foreign_key",
     "crit",
     "missing",
 }

@@ -171,3 +171,31 @@ def test_a_step_up_keeps_the_sid_and_another_person_does_not(party: Party, ada: 
     assert sid(acr_values="2") == (first, "2")
     ada.sub = "grace"
     assert sid(prompt="login")[0] != first
+
+
+@pytest.mark.parametrize(
+    ("habit", "sent", "returns"),
+    [
+        pytest.param("with_client_id", {}, False, id="only if client_id came"),
+        pytest.param("with_client_id", {"client_id": "spa"}, True, id="and it came"),
+        pytest.param("with_state", {}, False, id="only if state came"),
+        pytest.param("with_state", {"state": "s"}, True, id="and that came"),
+        pytest.param("never", {"client_id": "spa", "state": "s"}, False, id="never"),
+    ],
+)
+def test_where_the_way_back_is_forgotten_a_page_is_the_end(
+    party: Party, ada: Person, habit: str, sent: dict[str, str], *, returns: bool
+) -> None:
+    party.control("switches", {"end_session_returns": habit})
+    id_token = hint(party, ada)
+    answer = end(party, ada, id_token_hint=id_token, post_logout_redirect_uri=AFTER, **sent)
+    assert answer.status_code == (303 if returns else 200)
+    assert not signed_in(party, ada)
+
+
+def test_a_page_may_come_in_between(party: Party, ada: Person) -> None:
+    party.control("switches", {"end_session_asks": True})
+    id_token = hint(party, ada)
+    page = end(party, ada, id_token_hint=id_token, post_logout_redirect_uri=AFTER)
+    assert 'action="/end-session/confirm"' in page.text
+    assert signed_in(party, ada)

@@ -171,6 +171,12 @@ def test_as_a_process_it_says_where_it_is_and_ends_cleanly(name: signal.Signals)
         pytest.param(["--client-secret-env", "NOT_SET"], ENV, "NOT_SET", id="no secret"),
         pytest.param(["--switches", '{"rotat": true}'], ENV, "rotat", id="a misspelt switch"),
         pytest.param(["--issuer-path", "/a?b"], ENV, "no query", id="a query in the issuer"),
+        pytest.param(
+            ["--backchannel-logout-uri", "https://app.example.com/x"],
+            ENV,
+            "loopback only",
+            id="a call to another machine",
+        ),
     ],
 )
 def test_as_a_process_it_refuses(options: list[str], env: dict[str, str], message: str) -> None:

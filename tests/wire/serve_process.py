@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,23 @@ import httpx
 from tests.canary import RECORDER
 from tests.parts.config import config_text
 
+# As short a stop as there may be: it must leave a refresh its time.
+QUICK_TO_STOP = {
+    "stop_deadline": "1s",
+    "provider": 'total_timeout = "250ms"',
+    "session": 'store_deadline = "250ms"',
+}
 PATIENCE = 30.0  # seconds until something that must come is given up
 
 
-def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+def run(
+    *arguments: str, env: dict[str, str] | None = None, says: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself; `says`: what is typed at it."""
     done = subprocess.run(
         [sys.executable, "-m", "bff", *arguments],
         capture_output=True,
+        input=says,
         text=True,
         timeout=PATIENCE,
         env={**os.environ, **(env or {})},
@@ -78,12 +87,20 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(*arguments: str) -> Iterator[Process]:
+def running(
+    *arguments: str,
+    program: Sequence[str] = ("-m", "bff"),
+    env: Mapping[str, str] | None = None,
+    hands: Sequence[int] = (),
+) -> Iterator[Process]:
+    """`hands`: descriptors that it inherits."""
     popen = subprocess.Popen(
-        [sys.executable, "-m", "bff", *arguments],
+        [sys.executable, *program, *arguments],
+        env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        pass_fds=hands,
     )
     process = Process(popen)
     reading = threading.Thread(target=process.read, daemon=True)
@@ -137,7 +154,10 @@ def served(
     *,
     workers: int = 1,
     drain_delay: str = "0s",
-    stop_deadline: str = "10s",
+    stop_deadline: str = "22s",
+    program: Sequence[str] = ("-m", "bff"),
+    env: Mapping[str, str] | None = None,
+    hands: Sequence[int] = (),
     **parts: str,
 ) -> Iterator[Served]:
     """`bff serve` on free ports, with the configuration of the tests."""
@@ -151,7 +171,10 @@ stop_deadline = "{stop_deadline}"
     file = folder / "bff.toml"
     file.write_text(config_text(**{"api": "http://127.0.0.1:9", **parts, "more": more}))
     arguments = ("serve", "--config", str(file), "--port", "0", "--workers", str(workers))
-    with running(*arguments) as process, httpx.Client(trust_env=False, timeout=PATIENCE) as http:
+    with (
+        running(*arguments, program=program, env=env, hands=hands) as process,
+        httpx.Client(trust_env=False, timeout=PATIENCE) as http,
+    ):
         public = process.event("started")["address"]
         operations = process.event("started", endpoint="operations")["address"]
         yield Served(process, public, operations, http)

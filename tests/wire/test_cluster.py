@@ -1,7 +1,9 @@
-"""A real cluster of three under a whole site: slots that move, a node that dies."""
+"""A real cluster under a whole site: slots that move, a node that dies, one that takes over."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,7 +11,7 @@ from bff.session.seal import store_key
 from tests.conftest import Sites
 from tests.parts.answers import cookie_lines, reason
 from tests.parts.browser import Browser, browsing
-from tests.parts.redis_group import ClusterOfThree, cluster_of_three, until
+from tests.parts.redis_group import ClusterOfThree, cluster_of_three, follows, until
 from tests.parts.redis_process import RedisProcess
 
 pytestmark = pytest.mark.usefixtures("provider")
@@ -82,3 +84,103 @@ def test_a_dead_node_takes_only_its_own_sessions_and_gives_them_back(
         node.resume()
     for browser in browsers:
         until(lambda browser=browser: served(browser))  # type: ignore[misc]
+
+
+# --- failover to a replica
+
+
+@pytest.fixture(scope="module")
+def doubled() -> Iterator[ClusterOfThree]:
+    with cluster_of_three(replicas=True) as nodes:
+        yield nodes
+
+
+# A quarter of the deadline is what a replica gets: on a busy machine a usual one may be too short.
+PATIENT = 'store_deadline = "3s"'
+
+
+@pytest.fixture
+def ada(sites: Sites, doubled: ClusterOfThree) -> Iterator[Browser]:
+    with browsing(sites(store=doubled.url, session=PATIENT)) as browser:
+        browser.sign_in()
+        yield browser
+
+
+def signed_out_elsewhere(browser: Browser) -> Browser:
+    """The same person's browser, as it was before it signed out."""
+    cookies = dict(browser.cookies)
+    assert browser.fetch("POST", "/bff/logout").status_code == 200
+    browser.cookies = cookies
+    return browser
+
+
+def gone(browser: Browser) -> bool:
+    """Whether it is told that it has been signed out; 503 may pass."""
+    answer = browser.fetch("GET", "/api/tasks")
+    if answer.status_code != 503:
+        assert (answer.status_code, reason(answer)) == (401, "session_ended")
+    return answer.status_code == 401
+
+
+def promoted(replica: RedisProcess) -> bool:
+    return bool(replica.do("ROLE")[0] == b"master")
+
+
+@contextlib.contextmanager
+def asked_meanwhile(browser: Browser) -> Iterator[None]:
+    """Somebody goes on asking: what is not served is 503, and the cookie stays."""
+    leaving = threading.Event()
+
+    def ask() -> None:
+        while not leaving.is_set():
+            served(browser)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            yield
+        finally:
+            leaving.set()
+        asking.result()
+
+
+@pytest.mark.rule("S-07")
+@pytest.mark.rule("S-14")
+def test_a_planned_failover_in_a_cluster_loses_nothing(
+    ada: Browser, doubled: ClusterOfThree
+) -> None:
+    _, replica = doubled.having(name(ada))
+    with browsing(ada.site) as other:
+        other.sign_in()
+        signed_out_elsewhere(other)
+        with asked_meanwhile(ada):
+            replica.do("CLUSTER", "FAILOVER")
+            until(lambda: promoted(replica))
+        until(lambda: served(ada))
+        until(lambda: gone(other))
+    until(lambda: ada.fetch("POST", "/bff/session").status_code == 200)
+    until(lambda: ada.fetch("POST", "/bff/logout").status_code == 200)
+
+
+@pytest.mark.rule("S-07")
+@pytest.mark.rule("S-14")
+def test_a_master_of_a_cluster_is_killed_and_its_sessions_go_on_at_its_replica(
+    ada: Browser, doubled: ClusterOfThree
+) -> None:
+    until(lambda: len(doubled.having(name(ada))) == 2)  # a slow replica is left out for a while
+    master, replica = doubled.having(name(ada))
+    with browsing(ada.site) as other:
+        while other.session_cookie is None or doubled.owner(name(other)) is not master:
+            other.cookies.clear()
+            other.sign_in()
+        signed_out_elsewhere(other)
+        with asked_meanwhile(ada):
+            master.stop()
+            until(lambda: promoted(replica))
+        until(lambda: served(ada))
+        until(lambda: gone(other))
+    answer = ada.fetch("POST", "/bff/logout")  # no replica is there to have it
+    assert (answer.status_code, reason(answer)) == (503, "store_unavailable")
+    master.start()  # it reads from its own file that it has been one of them
+    until(lambda: follows(master))
+    until(lambda: ada.fetch("POST", "/bff/logout").status_code == 200)

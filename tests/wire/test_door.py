@@ -279,6 +279,44 @@ def test_options_asterisk_and_max_forwards_zero_are_answered_here(
     assert upstream.received[0].all(b"max-forwards") == [b"4"]
 
 
+@pytest.mark.rule("Q-14")
+@pytest.mark.parametrize(
+    ("number", "seen"),
+    [
+        pytest.param(b"00", None, id="zero, written longer"),
+        pytest.param(b"007", [b"6"], id="with zeros before it"),
+        pytest.param(b"9" * 5000, [], id="a number that nobody counts down"),
+        pytest.param(b"-1", [], id="no number"),
+    ],
+)
+def test_max_forwards_is_counted_down_or_not_said(
+    wire: Raw, upstream: Villain, number: bytes, seen: list[bytes] | None
+) -> None:
+    wire.send(b"OPTIONS /api/x HTTP/1.1\r\n" + OURS + b"Max-Forwards: " + number + b"\r\n\r\n")
+    assert wire.answer().status == 200
+    found = [received.all(b"max-forwards") for received in upstream.received]
+    assert found == ([] if seen is None else [seen])
+
+
+@pytest.mark.rule("Q-10")
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Content-Length: 2\r\n\r\nok", id="by a length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="in chunks"),
+    ],
+)
+def test_a_body_that_no_server_expects_is_refused(
+    wire: Raw, site: Site, upstream: Villain, method: bytes, body: bytes
+) -> None:
+    sent = method + b" /api/x HTTP/1.1\r\n" + OURS + body
+    wire.send(sent + GOOD)
+    answer = wire.answer(method.decode())
+    assert (answer.status, answer.get("connection")) == (400, "close")
+    assert upstream.received == []
+
+
 def test_an_unknown_method_is_501(wire: Raw, site: Site, upstream: Villain) -> None:
     sent = b"FROB /api/x HTTP/1.1\r\n" + OURS + b"\r\n"
     assert refused(wire, site, upstream, sent) == (501, "not_implemented")
@@ -415,6 +453,42 @@ def test_a_trailer_goes_no_further(wire: Raw, upstream: Villain) -> None:
 
 
 @pytest.mark.rule("Q-22")
+@pytest.mark.parametrize("name", [b"Connection", b"Proxy-Connection", b"PROXY-CONNECTION"])
+def test_a_trailer_cannot_make_the_connection_deaf(
+    wire: Raw, site: Site, upstream: Villain, name: bytes
+) -> None:
+    trailer = name + b": close\r\n\r\n"
+    sent = b"POST /api/x HTTP/1.1\r\n" + CHUNKED + b"0\r\n" + trailer + GOOD
+    assert refused(wire, site, upstream, sent) == (400, "bad_request")
+
+
+@pytest.mark.rule("Q-20")
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(b"0\r\n" + b"X-T: 1\r\n" * 100_000, id="trailers"),
+        pytest.param(b"0\r\nX-T: " + b"a" * 800_000, id="one trailer"),
+        pytest.param(b"1;" + b"a" * 800_000, id="an extension"),
+        pytest.param((b"1;" + b"a" * 1000 + b"\r\na\r\n") * 800, id="extensions of many chunks"),
+    ],
+)
+def test_what_comes_beside_a_body_has_an_end(wire: Raw, more: bytes) -> None:
+    wire.send(b"POST /api/x HTTP/1.1\r\n" + CHUNKED)
+    wire.send(more)
+    answer = wire.answer()
+    assert (answer.status, reason(answer)) == (431, "headers_too_large")
+    assert wire.closed
+
+
+@pytest.mark.rule("Q-20")
+def test_a_body_in_the_smallest_chunks_is_no_trouble(wire: Raw, upstream: Villain) -> None:
+    wire.send(b"POST /api/x HTTP/1.1\r\n" + CHUNKED)
+    wire.send(b"1\r\na\r\n" * 1000 + b"0\r\n\r\n")
+    assert wire.answer().status == 200
+    assert upstream.received[0].body == b"a" * 1000
+
+
+@pytest.mark.rule("Q-22")
 def test_repeated_fields_keep_their_order(wire: Raw, upstream: Villain) -> None:
     wire.send(get(b"X-A: 1\r\nX-B: 2\r\nX-A: 3\r\n"))
     assert wire.answer().status == 200
@@ -452,6 +526,24 @@ def test_a_pipelined_body_that_is_none_is_refused_in_its_turn(wire: Raw) -> None
     assert wire.closed
 
 
+@pytest.mark.parametrize(
+    ("framing", "rest"),
+    [
+        pytest.param(b"Content-Length: 2", b"ok", id="by its length"),
+        pytest.param(b"Transfer-Encoding: chunked", b"2\r\nok\r\n0\r\n\r\n", id="in chunks"),
+    ],
+)
+def test_a_body_that_ends_where_a_request_begins_that_is_none_goes_on(
+    wire: Raw, upstream: Villain, framing: bytes, rest: bytes
+) -> None:
+    wire.send(post(b"Expect: 100-continue", framing, body=b""))
+    assert wire.answer().status == 100  # its head has gone on
+    wire.send(rest + b"\x0b" + GOOD)
+    assert [wire.answer().status for _ in range(2)] == [200, 501]
+    assert wire.closed
+    assert [each.body for each in upstream.received] == [b"ok"]
+
+
 def test_keep_alive_serves_many_requests_and_http_1_0_one(wire: Raw, site: Site) -> None:
     for _ in range(20):
         wire.send(GOOD)
@@ -460,6 +552,18 @@ def test_keep_alive_serves_many_requests_and_http_1_0_one(wire: Raw, site: Site)
         old.send(get(version=b"1.0"))
         assert old.answer().get("connection") == "close"
         assert old.closed
+
+
+@pytest.mark.rule("Q-10")
+def test_an_old_proxys_word_for_close_is_heeded_and_nothing_after_it_is_answered(
+    wire: Raw, upstream: Villain
+) -> None:
+    closing = GOOD.replace(b"\r\n\r\n", b"\r\nProxy-Connection: close\r\n\r\n")
+    wire.send(closing + GOOD)
+    answer = wire.answer()
+    assert (answer.status, answer.get("connection")) == (200, "close")
+    assert wire.closed
+    assert len(upstream.received) == 1
 
 
 @pytest.mark.rule("E-02")

@@ -176,14 +176,6 @@ def crowd(sites: Sites, redis: Watched, provider: Control) -> Iterator[Crowd]:
         yield Crowd(browsers)
 
 
-def planned(redis: Watched) -> None:
-    master = redis.master
-    redis.sentinel.do("SENTINEL", "FAILOVER", "main")
-    until(lambda: redis.master is not master)
-    # The sentinel would tell it as well, ten seconds later; so long it believes to be a master.
-    master.do("REPLICAOF", "127.0.0.1", redis.master.port)
-
-
 def killed(redis: Watched) -> None:
     master = redis.master
     master.stop()
@@ -207,11 +199,11 @@ def test_sessions_survive_a_planned_failover_and_a_killed_master(
         left.sign_in("alan")
         cookies = dict(left.cookies)
         assert left.fetch("POST", "/bff/logout").status_code == 200
-        for failover in (planned, killed):
+        for failover in (Watched.planned, killed):
             with asking(crowd):
                 failover(redis)
             until(all_served(crowd))
-            if failover is planned:
+            if failover is Watched.planned:
                 in_sync(redis.master)
                 assert ada.fetch("POST", "/bff/session").status_code == 200
         crowd.only_right_or_503()

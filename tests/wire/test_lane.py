@@ -8,9 +8,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import Sites, Told
+from tests.parts.browser import browsing
 from tests.parts.config import config
+from tests.parts.control import Control
+from tests.parts.race import patiently
 from tests.parts.raw import Raw, Received, Villain, raw, villain
+from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
+from tests.parts.steps import holding
 
 MEBI = 1024 * 1024
 PATIENCE = 20.0  # seconds until a test gives up; nothing is expected to take as long
@@ -65,6 +71,43 @@ class Gone:
                 pass
         self.seen.set()
         return "close"
+
+
+def nobody_is_here(site: Site) -> None:
+    """Return when whoever has gone is known to have gone."""
+    patience = patiently()
+    while site.application.site.crowd.requests.taken and patience.left():
+        threading.Event().wait(0.02)
+
+
+def test_whoever_has_gone_asks_nothing_though_the_word_was_lost(
+    sites: Sites, upstream: Villain, provider: Control, redis: RedisProcess, told: Told
+) -> None:
+    site = sites(api=upstream.url, store="redis")
+    with browsing(site) as browser:
+        browser.sign_in()
+        opened = site.application.site.fronts["default"].front.sessions._opened
+        cookie = f"Cookie: __Host-Http-bff={browser.session_cookie}"
+        upstream.script()
+        for _ in range(3):
+            opened._kept.clear()  # so that the record is loaded
+            with raw(site.port, timeout=PATIENCE) as wire:
+                with holding(site, "load", 1, "before", deaf=True) as held:
+                    wire.send(ask(site, "/api/x", cookie))
+                    held.wait()
+                    wire.close()
+                    nobody_is_here(site)
+                patience = patiently()
+                while not opened._kept and patience.left():  # what was held goes on to its end
+                    threading.Event().wait(0.02)
+        site.settle()
+        assert upstream.received == []
+        upstream.script(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        assert browser.fetch("GET", "/api/y").status_code == 200
+        assert upstream.arrived.acquire(timeout=PATIENCE)
+    (upstreams,) = site.application.site.upstreams
+    assert len(upstreams._open) == len(upstreams._idle) == 1  # none was taken and not given back
+    assert [line for line in told() if line["event"] == "crashed"] == []
 
 
 @pytest.mark.rule("A-12")
@@ -175,6 +218,30 @@ def test_a_browser_that_reads_slowly_makes_the_upstream_wait(site: Site, upstrea
 
 
 @pytest.mark.rule("Q-19")
+@pytest.mark.rule("Q-24")
+def test_a_browser_that_takes_nothing_for_too_long_is_given_up(upstream: Villain) -> None:
+    text = config(
+        issuer="http://127.0.0.1:1",
+        api=upstream.url,
+        route='auth = "none"',
+        more='[server]\nwrite_timeout = "300ms"',
+    )
+    cut = threading.Event()
+
+    def pour(connection: socket.socket, _: Received) -> str:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(bytes(MEBI))
+        cut.set()
+        return "close"
+
+    with serving(text) as here, raw(here.port, timeout=PATIENCE) as wire:
+        upstream.script(pour)
+        wire.send(ask(here, "/api/x"))
+        assert cut.wait(PATIENCE)
+
+
 def test_an_upstream_that_reads_slowly_makes_the_browser_wait(site: Site) -> None:
     size = 64 * MEBI
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ def sign_in_still_works(browser: Browser) -> None:
 @pytest.mark.rule("L-01")
 @pytest.mark.rule("L-13")
 @pytest.mark.rule("L-08")
+@pytest.mark.rule("F-16")
+@pytest.mark.rule("F-14")
+@pytest.mark.rule("F-13")
 def test_a_login_sends_the_browser_to_the_provider_with_all_that_binds_it(
     anywhere: Browser, provider: Control
 ) -> None:
@@ -114,6 +118,8 @@ def test_pkce_can_be_neither_weakened_nor_turned_off(provider: str) -> None:
 
 @pytest.mark.rule("L-03")
 @pytest.mark.rule("T-08")
+@pytest.mark.rule("F-17")
+@pytest.mark.rule("F-20")
 def test_state_nonce_and_challenge_are_random_new_and_unrelated(browser: Browser) -> None:
     asked = [query(browser.to_provider("/secret-place")) for _ in range(40)]
     values = [each[name] for each in asked for name in ("state", "nonce", "code_challenge")]
@@ -137,6 +143,8 @@ def test_state_nonce_and_challenge_are_random_new_and_unrelated(browser: Browser
 
 @pytest.mark.rule("L-04")
 @pytest.mark.rule("C-09")
+@pytest.mark.rule("F-17")
+@pytest.mark.rule("F-16")
 def test_the_verifier_is_43_characters_new_each_time_and_hashes_to_the_challenge(
     browser: Browser, provider: Control
 ) -> None:
@@ -170,6 +178,7 @@ def test_pkce_is_sent_even_where_the_metadata_does_not_announce_it(
 
 @pytest.mark.rule("L-06")
 @pytest.mark.rule("S-02")
+@pytest.mark.rule("F-17")
 def test_an_attempt_is_bound_by_one_sealed_lax_cookie_named_after_its_state(
     anywhere: Browser,
 ) -> None:
@@ -522,6 +531,70 @@ def test_another_site_may_start_a_login_only_after_a_click(
     assert 'content="0;url=/orders?a=1&amp;b=2"' in landing
 
 
+@pytest.mark.rule("L-09", "L-11")
+@pytest.mark.parametrize(
+    ("target", "back"),
+    [("/orders?a=1&b=2#c", "/orders?a=1&amp;b=2#c"), ("", "/"), (None, "/")],
+)
+def test_a_third_party_may_start_a_login_that_a_person_then_wants(
+    browser: Browser, provider: Control, target: str | None, back: str
+) -> None:
+    asked = {"iss": provider.simulator.issuer, "login_hint": 'ada <&> "x"'}
+    if target is not None:
+        asked["target_link_uri"] = SECURE + target
+    answer = browser.navigate(f"/bff/login?{urlencode(asked)}", site="cross-site")
+    assert answer.status_code == 200
+    assert cookie_lines(answer) == []
+    (link,) = re.findall(r'<a href="([^"]*)">Continue</a>', answer.text)
+    assert answer.text.count("<a ") == 1
+    assert not re.search("<script|<form|<img|http-equiv", answer.text)
+    clicked = browser.navigate(html.unescape(link), site="same-origin")
+    assert clicked.status_code == 303
+    assert query(clicked.headers["location"])["login_hint"] == asked["login_hint"]
+    with Person() as person:
+        landing = browser.callback(person.visit(clicked.headers["location"])).text
+    assert f'content="0;url={back}"' in landing
+
+
+@pytest.mark.rule("L-09", "L-12")
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"iss": "https://evil.example"}, "bad_request"),
+        ({"iss": "ISSUER/"}, "bad_request"),
+        ({"target_link_uri": f"{SECURE}/orders"}, "bad_request"),
+        ({"iss": "ISSUER", "target_link_uri": SECURE, "return_to": "/"}, "bad_request"),
+        ({"iss": "ISSUER", "target_link_uri": "https://evil.example/"}, "bad_return_to"),
+        ({"iss": "ISSUER", "target_link_uri": f"{SECURE}.evil.example/"}, "bad_return_to"),
+        ({"iss": "ISSUER", "target_link_uri": f"{SECURE}/bff/logout"}, "bad_return_to"),
+        ({"iss": "ISSUER", "target_link_uri": "/orders"}, "bad_return_to"),
+        ({"iss": "ISSUER", "target_link_uri": f"{SECURE}/" + "a" * 3000}, "bad_request"),
+        ({"iss": "https://" + "a" * 600}, "bad_request"),
+    ],
+)
+@pytest.mark.parametrize("comes_from", ["cross-site", "none"])
+def test_a_third_party_that_means_another_provider_or_place_is_refused(
+    browser: Browser, provider: Control, asked: dict[str, str], why: str, comes_from: str
+) -> None:
+    issuer = provider.simulator.issuer
+    sent = {name: value.replace("ISSUER", issuer) for name, value in asked.items()}
+    answer = browser.navigate(f"/bff/login?{urlencode(sent)}", site=comes_from)
+    assert (answer.status_code, reason(answer)) == (400, why)
+    assert cookie_lines(answer) == []
+    assert "evil" not in answer.text
+
+
+@pytest.mark.rule("L-12")
+@pytest.mark.parametrize("name", ["iss", "target_link_uri"])
+def test_what_a_third_party_says_twice_is_refused(
+    browser: Browser, provider: Control, name: str
+) -> None:
+    value = {"iss": provider.simulator.issuer, "target_link_uri": SECURE}
+    pairs = [*value.items(), (name, value[name])]
+    answer = browser.navigate(f"/bff/login?{urlencode(pairs)}", site="cross-site")
+    assert (answer.status_code, reason(answer)) == (400, "bad_request")
+
+
 @pytest.mark.rule("L-12")
 @pytest.mark.rule("L-13")
 @pytest.mark.parametrize(
@@ -597,30 +670,6 @@ def test_a_parameter_twice_or_beyond_its_bounds_is_refused(browser: Browser, ask
 )
 def test_a_parameter_within_its_bounds_passes(browser: Browser, asked: str) -> None:
     assert browser.navigate(f"/bff/login?{asked}", site="same-origin").status_code == 303
-
-
-def test_a_provider_that_takes_pushed_requests_only_is_not_asked_otherwise(
-    sites: Sites, provider: Control
-) -> None:
-    provider.switch(
-        discovery={
-            "pushed_authorization_request_endpoint": f"{provider.simulator.issuer}/par",
-            "require_pushed_authorization_requests": True,
-        }
-    )
-    with browsing(sites(more="# pushed only")) as browser:
-        answer = browser.navigate("/bff/login", site="same-origin")
-        assert (answer.status_code, reason(answer)) == (503, "provider_unavailable")
-        assert cookie_lines(answer) == []
-
-
-def test_a_provider_that_merely_offers_pushed_requests_gets_a_plain_one(
-    sites: Sites, provider: Control
-) -> None:
-    endpoint = f"{provider.simulator.issuer}/par"
-    provider.switch(discovery={"pushed_authorization_request_endpoint": endpoint})
-    with browsing(sites(more="# pushed or plain")) as browser:
-        sign_in_still_works(browser)
 
 
 @pytest.mark.rule("L-16")

@@ -11,12 +11,13 @@ import pytest
 from bff.browser.logout import _end_session_url, ticket_key
 from bff.config.load import ConfigFaults, parse
 from bff.simulator import Person
-from tests.conftest import LOOPBACK, SECURE, Sites
+from tests.conftest import LOOPBACK, SECURE, Sites, Told
 from tests.parts.answers import cookie_lines, query, reason
 from tests.parts.browser import Browser, Cookie, browsing
 from tests.parts.config import config_text
 from tests.parts.control import Control
 from tests.parts.redis_process import RedisProcess
+from tests.parts.revocations import wait_until_revoked
 
 TICKET = "__Host-Http-bff-logout"
 SESSION = "__Host-Http-bff"
@@ -69,7 +70,7 @@ def test_the_old_cookie_is_over_at_its_very_next_request(store: str, sites: Site
 @pytest.mark.parametrize("endpoint", ["discovery", "revoke"])
 @pytest.mark.parametrize("trouble", [{"hold": True}, {"status": 503}, {"drop": True}], ids=str)
 def test_a_provider_that_is_down_hinders_nobody(
-    sites: Sites, provider: Control, endpoint: str, trouble: dict[str, object]
+    sites: Sites, provider: Control, endpoint: str, trouble: dict[str, object], told: Told
 ) -> None:
     with browsing(sites(more=f"# {endpoint} {trouble}")) as browser:
         browser.sign_in()
@@ -78,14 +79,16 @@ def test_a_provider_that_is_down_hinders_nobody(
             front = browser.site.application.site.fronts["default"].front
             front.server.discovery._cached.forget()
         provider.fault(endpoint, **trouble)
-        began = time.monotonic()
         answer = sign_out(browser)
-        assert time.monotonic() - began < 2
+        if "hold" in trouble:  # it was not waited for: nobody has given it up yet
+            assert not any(line["event"] == "provider_failed" for line in told())
         provider.do("clear")
         assert browser.session_cookie is None
         local = "/" if endpoint == "discovery" else "/bff/logout/provider"
         assert answer.json()["logout_url"] == local
-        browser.site.settle(10)  # the revocation is tried again, and no later test may see it
+        # The revocation is tried again, and no later test may see it.
+        assert provider.entries("revoke", 1)
+        wait_until_revoked(browser.site)
 
 
 @pytest.mark.rule("O-04")
@@ -353,11 +356,13 @@ def test_store_down_on_the_way_leads_home(sites: Sites, redis: RedisProcess, out
 def test_a_ticket_that_nobody_gave_adds_no_key_to_the_store(
     sites: Sites, redis: RedisProcess
 ) -> None:
-    with browsing(sites(store="redis")) as browser, redis.client() as keys:
+    # A prefix of its own: sites of other tests may still write theirs.
+    here = sites(store="redis", session='prefix = "tickets"')
+    with browsing(here) as browser, redis.client() as keys:
         for _ in range(50):
             browser.cookies[TICKET] = Cookie(secrets.token_urlsafe(32), "Strict", "")
             assert follow(browser).headers["location"] == "/"
-        assert keys.dbsize() == 0
+        assert list(keys.scan_iter("tickets*")) == []
 
 
 @pytest.mark.rule("O-08")

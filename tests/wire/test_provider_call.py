@@ -137,7 +137,7 @@ async def provider(
     )
     frontend = parse(CONFIG, dev=True).frontends[0]
     config = frontend.provider.model_copy(update={"issuer": issuer, **settings})
-    server = open_server(replace(frontend, provider=config), clock or SetClock())
+    server = open_server(replace(frontend, providers={"": config}), clock or SetClock())
     try:
         yield peer, server
     finally:

@@ -15,11 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bff.config.model import Provider
+from bff.config.provider_section import Provider
 from bff.problem import Reason, Refused
 from bff.provider.call import Fault, Reply, Share
 from bff.provider.server import AuthorizationServer
-from bff.provider.token import TokenAnswer, refresh
+from bff.provider.token import refresh
+from bff.provider.token_answer import TokenAnswer
 from tests.wire.test_provider_call import Peer, drop, http, in_a_loop, post, provider
 
 
@@ -159,6 +160,7 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
 
 @pytest.mark.rule("P-03")
 @pytest.mark.rule("E-09")
+@pytest.mark.rule("F-24")
 @pytest.mark.parametrize("trusted", [True, False])
 @in_a_loop
 async def test_a_certificate_counts_only_if_somebody_we_trust_signed_it(
@@ -177,6 +179,7 @@ async def test_a_certificate_counts_only_if_somebody_we_trust_signed_it(
 
 
 @pytest.mark.rule("P-03")
+@pytest.mark.rule("F-24")
 @in_a_loop
 async def test_tls_before_1_2_is_refused(tmp_path: Path) -> None:
     tls, file = certificate(tmp_path)

@@ -50,6 +50,7 @@ async def test_a_hundred_callers_at_once_cause_one_fetch() -> None:
 
 
 @pytest.mark.rule("P-01")
+@pytest.mark.rule("F-10")
 @pytest.mark.parametrize("path", ["/", "/o", "/o/realm/"])
 @in_a_loop
 async def test_an_issuer_with_a_path_or_a_final_slash_is_found(path: str) -> None:
@@ -132,6 +133,7 @@ async def test_an_old_copy_is_renewed_without_anybody_waiting() -> None:
 
 
 @pytest.mark.rule("P-01")
+@pytest.mark.rule("F-11")
 @in_a_loop
 async def test_a_copy_does_not_outlive_a_document_of_another_issuer() -> None:
     clock = SetClock()

@@ -7,8 +7,10 @@ import pytest
 import structlog.testing
 
 from bff.problem import Reason, Refused
+from bff.provider.dpop import new_dpop_key
 from bff.provider.server import AuthorizationServer
-from bff.provider.token import TokenAnswer, TokenResponse, exchange_code, refresh
+from bff.provider.token import exchange_code, refresh
+from bff.provider.token_answer import TokenAnswer, TokenResponse
 from tests.wire.test_provider_call import (
     Peer,
     Script,
@@ -23,6 +25,7 @@ from tests.wire.test_provider_call import (
 )
 
 GRANT = {"access_token": "canary-at", "token_type": "bearer", "refresh_token": "canary-rt"}
+ASKS = {"error": "use_dpop_nonce"}
 BASIC = "Basic " + base64.b64encode(b"spa:canary-secret").decode()
 
 
@@ -56,6 +59,49 @@ async def test_a_code_is_exchanged_with_everything_that_binds_it() -> None:
             "code_verifier": "canary-verifier",
         }
         assert server.history.last_success == clock.time
+
+
+@in_a_loop
+async def test_what_the_tokens_are_for_is_named_at_both_requests() -> None:
+    """RFC 8707 §2.2: else one provider or another gives a token for all, or for its favourite."""
+    one = "https://api.example.com/"
+    async with provider(resource=(one,)) as (peer, server):
+        peer.answers["/token"] = http(200, GRANT)
+        await exchange(server)
+        await refresh(server, "canary-rt")
+        assert [asked.form["resource"] for asked in peer.asked if asked.target == "/token"] == [
+            one
+        ] * 2
+    async with provider(resource=(one, "urn:x")) as (peer, server):
+        peer.answers["/token"] = http(200, GRANT)
+        await exchange(server)
+        (body,) = (asked.body for asked in peer.asked if asked.target == "/token")
+        assert body.count(b"resource=") == 2
+
+
+@pytest.mark.rule("P-10")
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        pytest.param(http(400, ASKS, dpop_nonce="one"), 2, id="a nonce"),
+        pytest.param(http(401, ASKS, dpop_nonce="one"), 2, id="a nonce under 401"),
+        pytest.param(http(400, ASKS), 1, id="none"),
+        pytest.param(http(400, ASKS, dpop_nonce='a"b'), 1, id="what is no nonce"),
+        pytest.param(http(500, ASKS, dpop_nonce="one"), 1, id="an outage"),
+        pytest.param(http(400, {"error": "x"}, dpop_nonce="one"), 1, id="another error"),
+    ],
+)
+@in_a_loop
+async def test_a_nonce_that_is_asked_for_is_brought_once(answer: bytes, asked: int) -> None:
+    async with provider() as (peer, server):
+        peer.answers["/token"] = answer
+        key = new_dpop_key()
+        with pytest.raises(Refused):
+            await exchange_code(server, code="canary-code", code_verifier="v", dpop_key=key)
+        assert peer.count("/token") == asked
+        outcome = await refresh(server, "canary-rt")
+        assert outcome.answer is not TokenAnswer.INVALID_GRANT
+        assert peer.count("/token") == asked + 1  # without a key nothing is proven twice
 
 
 @pytest.mark.rule("C-10")

@@ -149,6 +149,27 @@ def test_a_wrong_client_secret_signs_nobody_out_and_once_mended_all_go_on(
         assert answer == (200, "ok")
 
 
+@pytest.mark.rule("R-07")
+def test_a_400_that_a_wrong_secret_met_is_no_first_one_once_the_secret_is_mended(
+    sites: Sites, silent: Control, people: People, redis: object
+) -> None:
+    right = sites(store="redis", provider=OVER)
+    wrong = sites(store="redis", provider=OVER, secret="BFF_TEST_WRONG_SECRET")
+    ada, grace = people(right), people(right, "grace")
+    assert call(people(wrong, like=ada)) == UNAVAILABLE
+    assert call(grace) == (200, "ok")  # the right one works since
+    silent.fault(REFRESH, status=400, count=1)
+    answer = after_the_back_off(ada, silent)
+    assert (answer.status_code, answer.json()["reason"]) == UNAVAILABLE
+    assert after_the_back_off(ada, silent).status_code == 200
+    # Two that the right one met, and a success between them, count as ever.
+    silent.do("revoke", {"sub": "ada"})
+    assert call(ada) == UNAVAILABLE
+    assert call(grace) == (200, "ok")
+    answer = after_the_back_off(ada, silent)
+    assert (answer.status_code, answer.json()["reason"]) == REJECTED
+
+
 @pytest.mark.rule("R-07", "R-05")
 def test_a_token_that_may_have_been_spent_and_died_without_a_word_was_interrupted(
     sites: Sites, silent: Control, people: People

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bff.simulator import Simulator
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.raw import OK, Raw, Villain, raw, villain
@@ -18,6 +19,10 @@ upstream = "{url}/kept"
 auth = "optional"
 response_cookies = ["theme", "bff", "__Host-Http-bff", "bff-login-x"]
 documents = true
+
+[[routes]]
+path = "/own"
+upstream = "{url}"
 
 [[routes]]
 path = "/open"
@@ -36,12 +41,25 @@ def upstream() -> Iterator[Villain]:
 
 
 @pytest.fixture(scope="module")
-def site(upstream: Villain) -> Iterator[Site]:
+def site(upstream: Villain, simulator: Simulator) -> Iterator[Site]:
     routes = ROUTES.format(url=upstream.url)
     route = 'auth = "optional"'
-    text = config(issuer="http://127.0.0.1:1", api=upstream.url, route=route, routes=routes)
+    text = config(issuer=simulator.issuer, api=upstream.url, route=route, routes=routes)
     with serving(text) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def signed_in(site: Site) -> Iterator[Browser]:
+    with browsing(site) as found:
+        found.sign_in()
+        yield found
+
+
+@pytest.fixture
+def ada(signed_in: Browser, upstream: Villain) -> Browser:
+    upstream.script()
+    return signed_in
 
 
 @pytest.fixture
@@ -190,15 +208,61 @@ def test_a_redirect_is_passed_on_and_the_upstreams_own_origin_is_not_shown(
         (["cache-control: no-store"], "no-store"),
         (["cache-control: PUBLIC", "cache-control: max-age=1"], "private, max-age=1"),
         (["cache-control: private, max-age=1"], "private, max-age=1"),
+        (["cache-control: public=x, s-maxage=1, immutable"], "private, immutable"),
+        (['cache-control: private="set-cookie", max-age=1'], "private, max-age=1"),
+        (["cache-control: s-maxage=600"], "private"),
+        (["cache-control:"], "private"),
+        (["cache-control: no-cache", 'etag: "1"'], "private, no-cache"),
         (['etag: "1"'], "private, no-cache"),
+        (["expires: Fri, 31 Dec 2099 23:59:59 GMT"], "no-store"),
         ([], "no-store"),
     ],
 )
+@pytest.mark.parametrize("path", ["/api/x", "/own/x"], ids=["optional", "user"])
 def test_no_shared_cache_may_keep_what_depends_on_a_session(
-    browser: Browser, upstream: Villain, lines: list[str], seen: str
+    ada: Browser, upstream: Villain, path: str, lines: list[str], seen: str
 ) -> None:
     upstream.script(answer(*lines))
-    assert browser.fetch("GET", "/api/x").headers.get_list("cache-control") == [seen]
+    assert ada.fetch("GET", path).headers.get_list("cache-control") == [seen]
+
+
+@pytest.mark.rule("A-07")
+@pytest.mark.parametrize("status", ["304 Not Modified", "404 Not Found", "500 No", "301 Moved"])
+def test_no_shared_cache_may_keep_it_whatever_its_status(
+    ada: Browser, upstream: Villain, status: str
+) -> None:
+    upstream.script(answer("cache-control: public, max-age=60", status=status, body=""))
+    found = ada.fetch("GET", "/own/x").headers
+    assert found.get_list("cache-control") == ["private, max-age=60"]
+
+
+@pytest.mark.rule("A-07")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cdn-cache-control: max-age=600", "example-cdn-cache-control: public",
+        "surrogate-control: max-age=600", "x-accel-expires: 600",
+    ],
+)  # fmt: skip
+def test_what_speaks_to_some_shared_caches_alone_does_not_pass(
+    ada: Browser, upstream: Villain, line: str
+) -> None:
+    upstream.script(answer(line), answer(line))
+    name = line.partition(":")[0]
+    assert name not in ada.fetch("GET", "/own/x").headers
+    assert name in ada.fetch("GET", "/open/x").headers
+
+
+@pytest.mark.rule("A-07")
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [(["cache-control: public, s-maxage=60"], ["public, s-maxage=60"]), ([], [])],
+)
+def test_what_depends_on_no_session_is_the_upstreams_to_say(
+    browser: Browser, upstream: Villain, lines: list[str], seen: list[str]
+) -> None:
+    upstream.script(answer(*lines))
+    assert browser.fetch("GET", "/open/x").headers.get_list("cache-control") == seen
 
 
 @pytest.mark.rule("A-14")

@@ -1,12 +1,14 @@
 """The relay, towards the upstream: what a strict reader there says that it received."""
 
+import html
+import re
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from bff.config.load import ConfigFaults, parse
-from bff.simulator import Client, Plan, Simulator, Switches, running
+from bff.simulator import Client, Person, Plan, Simulator, Switches, running
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import SECRET, config, config_text
 from tests.parts.raw import Received, Villain, raw, villain
@@ -410,6 +412,35 @@ def test_only_a_route_marked_for_navigation_can_be_opened(ada: Browser, upstream
     assert ada.navigate("/files/report").status_code == 200
     assert ada.navigate("/files/report", site="cross-site", strict=True).status_code == 403
     assert ada.request("GET", "/files/report", site="none", mode="no-cors").status_code == 403
+
+
+@pytest.mark.rule("E-01", "E-03")
+def test_who_opens_what_a_person_may_open_gets_a_page_and_the_way_back_to_it(
+    site: Site, ada: Browser, upstream: Villain
+) -> None:
+    with browsing(site) as nobody:
+        answer = nobody.navigate("/files/a%20b?page=2&x=%2F")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            401,
+            "text/html; charset=utf-8",
+        )
+        assert "Reason: no_session" in answer.text
+        link = re.search(r'href="(/bff/login\?[^"]+)">Sign in<', answer.text)
+        assert link is not None
+        login = nobody.navigate(html.unescape(link[1]), site="same-origin")
+        assert login.status_code == 303
+        with Person("grace") as grace:
+            landed = nobody.callback(grace.visit(login.headers["location"]))
+        assert 'content="0;url=/files/a%20b?page=2&amp;x=%2F"' in landed.text
+        fetched = nobody.fetch("GET", "/files/report", headers={"cookie": ""})
+        assert fetched.headers["content-type"] == "application/problem+json"
+        far = nobody.request("GET", "/files/" + "x" * 3000, site="none", mode="navigate",
+                             dest="document", headers={"cookie": ""})  # fmt: skip
+        assert 'href="/bff/login"' in far.text
+    foreign = ada.navigate("/files/report", site="cross-site", strict=True)
+    assert (foreign.status_code, foreign.headers["content-type"][:9]) == (403, "text/html")
+    assert 'href="/"' in foreign.text
+    assert ada.navigate("/api/x").headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.rule("A-11")

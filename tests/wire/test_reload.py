@@ -23,7 +23,7 @@ from tests.parts.control import Control
 from tests.parts.raw import raw, villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site
-from tests.wire.serve_process import PATIENCE, Served, run, served
+from tests.wire.serve_process import PATIENCE, QUICK_TO_STOP, Served, run, served
 
 COOKIE = "__Host-Http-bff"
 OLD = 'current = { env = "BFF_TEST_KEY" }'
@@ -357,7 +357,7 @@ def test_a_request_on_a_former_configuration_does_not_hold_up_the_stop(
         route = f'[[routes]]\npath = "/open"\nupstream = "{upstream.url}"\nauth = "none"'
         upstream.script(lambda *_: None)
         with (
-            replica(tmp_path / "a", simulator, redis, routes=route, stop_deadline="1s") as one,
+            replica(tmp_path / "a", simulator, redis, routes=route, **QUICK_TO_STOP) as one,
             raw(one.site.port) as stuck,
         ):
             stuck.send(OPEN + b"\r\n")

@@ -116,7 +116,11 @@ def test_a_lease_with_too_little_left_is_given_up_before_the_token_is_presented(
     sites: Sites, provider: Control, store: str
 ) -> None:
     site = sites(store=store, provider=OVER, session='idle = "29m"')
-    refresher = site.application.site.fronts["default"].front.sessions._refresher
+    refresher = (
+        site.application.site.fronts["default"]
+        .front.sessions.dealings[provider.simulator.issuer]
+        .refresher
+    )
     whole = refresher._lease_seconds
     provider.switch(omit_expires_in=True)
     with browsing(site) as ada:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from bff.simulator import Simulator
 from tests.parts.config import SECRET
 from tests.parts.raw import Villain, raw, villain
 from tests.parts.redis_process import RedisProcess
-from tests.wire.serve_process import Served, run, served
+from tests.wire.serve_process import QUICK_TO_STOP, Served, run, served
 
 HOST = b"Host: app.example.com\r\n"
 
@@ -66,6 +67,19 @@ def test_two_workers_serve_and_are_ready_and_end_with_status_0(
         site.process.signal(signal.SIGTERM)
         assert site.process.ended() == 0
         assert "Traceback" not in "".join(site.process.output)
+
+
+def test_a_worker_may_open_as_many_files_as_the_system_lets_it(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))  # as many shells have it
+    try:
+        with served(tmp_path, issuer=simulator.issuer, store=redis.url) as site:
+            (pid,) = pids(site)
+            assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.rule("D-05")
@@ -196,8 +210,9 @@ def test_what_does_not_finish_within_the_deadline_is_answered_503_draining(
         "issuer": simulator.issuer,
         "store": redis.url,
         "routes": _open_route(upstream),
+        **QUICK_TO_STOP,
     }
-    with served(tmp_path, stop_deadline="1s", **parts) as site:
+    with served(tmp_path, **parts) as site:
         site.ready()
         with _stuck(site, upstream) as connection:
             site.process.signal(signal.SIGTERM)

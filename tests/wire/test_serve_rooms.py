@@ -64,12 +64,14 @@ def test_ready_means_that_all_are_well(
         ("HEAD", "/ready", 503),
         ("GET", "/ready", 503),
         ("DELETE", "/ready", 405),
-        ("GET", "/metrics", 404),
+        ("GET", "/metrics", 200),
+        ("POST", "/metrics", 405),
+        ("GET", "/", 404),
     ],
 )
-def test_the_operations_address_knows_two_paths(method: str, path: str, status: int) -> None:
+def test_the_operations_address_knows_three_paths(method: str, path: str, status: int) -> None:
     health = Health(workers=(_worker(troubles=("store",)),), draining=False)
-    assert answer(method, path, health).status == status
+    assert answer(method, path, health, lambda: b"").status == status
 
 
 async def _exchange() -> tuple[object, object, object]:
@@ -79,7 +81,7 @@ async def _exchange() -> tuple[object, object, object]:
     await parent.write(serve_line(sent))
     line = await worker.read()
     assert line is not None
-    await worker.write(report_line(["store"]))
+    await worker.write(report_line(["store"], {}))
     report = await parent.read()
     assert report is not None
     worker.close()

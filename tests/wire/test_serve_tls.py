@@ -1,6 +1,8 @@
 """TLS that ends here: with the configured certificate, from TLS 1.2 on."""
 
 import datetime
+import signal
+import socket
 import ssl
 from pathlib import Path
 
@@ -57,6 +59,46 @@ def test_tls_ends_here(
             )
         assert answer.status_code == 403
         assert answer.headers["strict-transport-security"]
+
+
+def _shown(port: int) -> bytes:
+    """The certificate that a new connection is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as wire,
+    ):
+        found = wire.getpeercert(binary_form=True)
+        assert found is not None
+        return found
+
+
+def test_a_renewed_certificate_is_shown_after_sighup_and_half_a_pair_never(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    certificate, key = write_pair(tmp_path)
+    more = f'[server]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\n'
+    parts = {"issuer": simulator.issuer, "store": redis.url, "more": more}
+    with served(tmp_path, workers=2, **parts) as site:  # type: ignore[arg-type]  # texts only
+        port = int(site.public.rpartition(":")[2])
+        first = _shown(port)
+        context = ssl.create_default_context(cafile=str(certificate))
+        with httpx.Client(trust_env=False, verify=context) as http:
+            url, headers = f"https://localhost:{port}/bff/session", {"host": "app.example.com"}
+            assert http.get(url, headers=headers).status_code == 403
+            write_pair(tmp_path)
+            site.process.signal(signal.SIGHUP)
+            for _ in range(3):  # the supervisor, and both workers
+                site.process.event("reloaded")
+            assert http.get(url, headers=headers).status_code == 403  # on its old connection
+        shown = {_shown(port) for _ in range(8)}
+        assert len(shown) == 1
+        assert first not in shown
+        key.write_text("no key")
+        site.process.signal(signal.SIGHUP)
+        assert site.process.event("reload_refused")["key"] == "server.tls_certificate"
+        assert {_shown(port) for _ in range(4)} == shown
 
 
 def _hello(version: bytes) -> bytes:

@@ -19,6 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (spa / "assets").mkdir(parents=True)
     (spa / "index.html").write_text("<!doctype html><title>shell</title>")
     (spa / "assets" / "app.js").write_text("export {}")
+    (spa / "assets" / "[id].js").write_text("bracket")
     (spa / ".env").write_text("secret")
     (spa / "assets" / ".hidden").write_text("secret")
     (spa / "link.txt").symlink_to(root / "secret.txt")
@@ -106,3 +107,12 @@ def test_files_are_read_and_nothing_else(browser: Browser) -> None:
     answer = browser.fetch("POST", "/index.html")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert browser.request("GET", "/with%20space.txt").text == "space"
+
+
+@pytest.mark.rule("Q-03")
+@pytest.mark.parametrize("path", ["/assets/[id].js", "/assets/%5Bid%5D.js", "/assets/%5bid].js"])
+def test_a_bracket_in_a_name_is_one_however_it_is_written(site: Site, path: str) -> None:
+    """Frameworks name files after routes, and browsers send a bracket as it is."""
+    with raw(site.port) as wire:
+        wire.send(f"GET {path} HTTP/1.1\r\nHost: {site.host}\r\n\r\n".encode())
+        assert wire.answer().body == b"bracket"

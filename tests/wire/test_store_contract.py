@@ -85,6 +85,24 @@ class Bench:
             while await self.store.peek(key) is not None:
                 pass
 
+    @asynccontextmanager
+    async def hearing(self) -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
+        """The next change, again and again; that everything may have changed comes first."""
+        seen: asyncio.Queue[str | None] = asyncio.Queue()
+
+        async def listen() -> None:
+            async for key in self.store.changes():
+                seen.put_nowait(key)
+
+        async def hear() -> str | None:
+            return await asyncio.wait_for(seen.get(), 5)
+
+        listening = asyncio.create_task(listen())
+        assert await hear() is None
+        yield hear
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
 
 Scenario = Callable[[Bench], Awaitable[None]]
 Run = Callable[[Scenario], None]
@@ -221,6 +239,24 @@ def test_touch_slides_keeps_the_version_and_never_recreates(run: Run) -> None:
     run(scenario)
 
 
+@pytest.mark.rule("W-08")
+def test_touch_is_a_change_only_where_somebody_may_have_been_warned(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        async with bench.hearing() as hear:
+            await bench.create(idle=0.5)
+            assert await hear() == KEY
+            await bench.store.touch(KEY)  # right after: nobody hears of it
+            half = bench.clock.now() + 0.3
+            while bench.clock.now() <= half:
+                await bench.store.ping()
+            await bench.store.touch(KEY)
+            assert await hear() == KEY
+            await bench.store.end(OTHER, owner="e", reason="session_ended")
+            assert await hear() == OTHER  # and that was the only one
+
+    run(scenario)
+
+
 def test_touch_never_passes_the_absolute_deadline(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.create(idle=60, absolute=0.3)
@@ -296,6 +332,43 @@ def test_release_says_how_the_lease_was_used(run: Run, how: Release, then: Lease
         lease = await store.lease(KEY, "v1", owner="l2", seconds=5)
         assert lease.outcome is then
         assert (lease.definite_400_at is not None) == (how is Release.DEFINITE_400)
+
+    run(scenario)
+
+
+@pytest.mark.rule("R-05")
+def test_whose_lease_has_lapsed_may_write_until_another_is_granted_one_and_end_nothing(
+    run: Run,
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.create()
+        store = bench.store
+        lease = await store.lease(KEY, "v1", owner="l1", seconds=0.05)
+        assert lease.outcome is LeaseOutcome.GRANTED
+        end = bench.clock.now() + 0.1
+        while bench.clock.now() < end:  # it is over when the store says so
+            await store.ping()
+        assert not (await store.end_if(KEY, "v1", owner="l1", reason="refresh_rejected")).ended
+        assert await store.replace(KEY, "v1", b"x", owner="l1", new_version="v2", refresh_at=None)
+        assert (await bench.live()).version == "v2"
+
+    run(scenario)
+
+
+def test_a_definite_400_that_other_credentials_meet_is_a_first_one_again(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.create()
+        store = bench.store
+        leases = []
+        for owner, credentials in (("l1", "a"), ("l2", "a"), ("l3", "b"), ("l4", "b")):
+            await store.lease(KEY, "v1", owner=owner, seconds=5)
+            await store.release(KEY, owner=owner, how=Release.DEFINITE_400, credentials=credentials)
+            leases.append(await store.lease(KEY, "v1", owner=f"{owner} looks", seconds=5))
+            await store.release(KEY, owner=f"{owner} looks", how=Release.CLEAN)
+        assert [each.definite_400_by for each in leases] == ["a", "a", "b", "b"]
+        first, second, third, fourth = (each.definite_400_at for each in leases)
+        assert first == second is not None
+        assert third == fourth is not None
 
     run(scenario)
 
@@ -551,24 +624,48 @@ def test_of_the_times_noted_at_a_key_the_latest_stays_until_its_life_is_over(run
 
 def test_changes_begin_with_a_resynchronisation_and_name_what_changed(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
-        seen: asyncio.Queue[str | None] = asyncio.Queue()
-
-        async def listen() -> None:
-            async for key in bench.store.changes():
-                seen.put_nowait(key)
-
-        listening = asyncio.create_task(listen())
-        async with asyncio.timeout(5):
-            assert await seen.get() is None
+        async with bench.hearing() as hear:
             await bench.create()
-            assert await seen.get() == KEY
+            assert await hear() == KEY
             await bench.store.lease(KEY, "v1", owner="l", seconds=5)
             await bench.store.replace(KEY, "v1", b"x", owner="l", new_version="v2", refresh_at=None)
-            assert await seen.get() == KEY
+            assert await hear() == KEY
             await bench.store.end(KEY, owner="e", reason="x")
-            assert await seen.get() == KEY
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+            assert await hear() == KEY
+
+    run(scenario)
+
+
+@pytest.mark.rule("S-17")
+def test_the_sets_of_an_index_are_found_wherever_they_are(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        store = bench.store
+        await bench.create()  # which is no set
+        until = bench.clock.now() + 60
+        wanted = {f"set-{number}" for number in range(50)}
+        for name in wanted:
+            await store.index_add(name, KEY, b"entry", until)
+        assert {name async for name in store.index_names()} == wanted
+
+    run(scenario)
+
+
+@pytest.mark.rule("S-17")
+def test_a_store_that_is_away_names_no_sets_but_says_so(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        async def hang(_operation: str, _stage: str) -> None:
+            await asyncio.sleep(30)
+
+        await bench.store.close()
+        if isinstance(bench.store, MemoryStore):
+            bench.store._hook = hang
+        else:
+            away = parse_store_url("redis://127.0.0.1:9/0")
+            store = RedisStore(away, prefix="t", clock=bench.clock, deadline=0.2)
+            bench = Bench(store, bench.clock, bench.faults)
+        with pytest.raises(StoreUnavailable):
+            _ = [name async for name in bench.store.index_names()]
+        await bench.store.close()
 
     run(scenario)
 

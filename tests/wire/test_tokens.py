@@ -147,6 +147,8 @@ def test_a_record_that_was_edited_in_one_bit_does_not_open(
         audited = [line for line in told() if line["event"] == "record_refused"]
         assert len(audited) >= len(places)
         assert all(line["audit"] is True for line in audited)
+        assert {(line["frontend"], line["peer"]) for line in audited} == {("default", "127.0.0.1")}
+        assert len({line["request_id"] for line in audited} - {None}) >= len(places)
         edited(keys, key, s=sealed)
         assert browser.fetch("GET", "/api/tasks").status_code == 200
 

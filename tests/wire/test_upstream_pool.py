@@ -3,12 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
 from bff.problem import Reason
 from bff.relay.connection import UpstreamConnection
-from bff.relay.upstream import Upstream
+from bff.relay.upstream import IDLE_SECONDS, Upstream
 from tests.parts.raw import Villain, villain
 
 PATIENCE = 20.0  # seconds until a test gives up
@@ -116,3 +117,55 @@ def test_a_connection_that_closed_before_its_first_request_fails_at_once() -> No
     with socket.create_server(("127.0.0.1", 0)) as listening:
         reason = asyncio.run(main(listening.getsockname()[1], listening))
     assert reason is Reason.UPSTREAM_UNREACHABLE
+
+
+def test_a_new_connection_asks_for_the_address_anew(
+    upstream: Villain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name moves: connections that stand are used on, the next one goes to the new place."""
+    with villain() as moved:
+        asked: list[str] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            resolve = loop.getaddrinfo
+
+            async def resolver(host: str, port: int, **more: Any) -> Any:
+                asked.append(host)
+                to = upstream.port if len(asked) == 1 else moved.port
+                return await resolve("127.0.0.1", to, **more)
+
+            monkeypatch.setattr(loop, "getaddrinfo", resolver)
+            pool = Upstream("http://orders.internal", connections=2, connect_timeout=PATIENCE)
+            first = await pool.acquire(careful=False)
+            assert await Asking().ask(first) is None
+            pool.give_back(first)
+            kept = await pool.acquire(careful=False)
+            assert kept is first
+            second = await pool.acquire(careful=False)
+            assert await Asking().ask(second) is None
+            pool.give_back(second)
+            pool.close()
+            await asyncio.sleep(0)  # closing takes a turn of the loop
+
+        asyncio.run(main())
+        assert asked == ["orders.internal"] * 2
+        assert (len(upstream.received), len(moved.received)) == (1, 1)
+
+
+def test_a_connection_that_nobody_needs_does_not_outlive_its_time(upstream: Villain) -> None:
+    """The last used is taken first: the others would stay, and keep an address for ever."""
+
+    async def scenario(pool: Upstream) -> None:
+        idle, busy = await pool.acquire(careful=False), await pool.acquire(careful=False)
+        for each in (idle, busy):
+            assert await Asking().ask(each) is None
+            pool.give_back(each)
+        idle._idle_since -= IDLE_SECONDS
+        assert await pool.acquire(careful=False) is busy
+        assert await Asking().ask(busy) is None
+        pool.give_back(busy)
+        assert (idle.open, busy.open) == (False, True)
+        assert pool._open == {busy}
+
+    bounded(upstream, 2, scenario)

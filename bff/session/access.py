@@ -1,0 +1,115 @@
+"""Whether a session may use a route: the scopes it was granted, and what its claims say.
+
+Pure. A rule is made once per route, from the configuration alone; a claim that is missing, or has
+another type than the rule's, refuses.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bff.config.access import Required, claims_in_scope, scope_with
+from bff.config.provider_section import Provider
+from bff.config.route_section import Route
+from bff.problem import Reason, Refused
+from bff.session.record import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRule:
+    """What a route asks of a session."""
+
+    path: str
+    scopes: tuple[str, ...]  # with claims in braces
+    require: Mapping[str, Required]
+    stronger: str  # the query of the login that asks for such an `acr`; empty: none may
+
+
+def access_rule(route: Route, providers: Sequence[Provider]) -> AccessRule | None:
+    """The rule of a route; None: every session may use it."""
+    scopes = _asked(route)
+    if not (scopes or route.require):
+        return None
+    return AccessRule(
+        path=route.path,
+        scopes=scopes,
+        require=route.require,
+        stronger=_stronger(route, providers),
+    )
+
+
+def _stronger(route: Route, providers: Sequence[Provider]) -> str:
+    """The login that asks for the `acr` of a rule, where every provider may be asked for it."""
+    wanted = route.require.get("acr", ())
+    texts = () if isinstance(wanted, bool) else wanted
+    asked = [
+        text
+        for text in texts
+        if all(each.acr_values is None or text in each.acr_values for each in providers)
+    ]
+    return f"acr_values={quote(' '.join(asked), safe='')}" if asked else ""
+
+
+def _asked(route: Route) -> tuple[str, ...]:
+    """The scopes that a person must have: with a token of our own they are those of that token."""
+    return () if route.auth == "client" else route.scopes
+
+
+def claims_asked(routes: Sequence[Route]) -> frozenset[str]:
+    """The claims that the rules of these routes look at: a session keeps them, for no page."""
+    return frozenset(
+        name
+        for route in routes
+        for name in (*route.require, *(c for each in _asked(route) for c in claims_in_scope(each)))
+    )
+
+
+def require_access(rule: AccessRule, session: Session) -> None:
+    """Return if the session meets the rule. Raises Refused.
+
+    FORBIDDEN: its claims do not allow it; where only a stronger sign-in is missing, with the query
+    of the login that would ask for one. INSUFFICIENT_SCOPE: with the scopes, and the query of the
+    login that would ask for them (RFC 6750 §3.1).
+    """
+    held = session.identity.held
+    unmet = {name for name, wanted in rule.require.items() if not _meets(held.get(name), wanted)}
+    if unmet:
+        raise Refused(Reason.FORBIDDEN, login_query=rule.stronger if unmet == {"acr"} else "")
+    if not rule.scopes:
+        return
+    scopes = [scope_with(each, held) for each in rule.scopes]
+    named = [each for each in scopes if each is not None]
+    if len(named) < len(scopes):
+        raise Refused(Reason.FORBIDDEN)
+    if not set(named) <= set(session.tokens.scope.split(" ")):
+        raise Refused(
+            Reason.INSUFFICIENT_SCOPE,
+            scope=" ".join(named),
+            login_query=f"route={quote(rule.path, safe='/')}",
+        )
+
+
+def _meets(said: object, wanted: Required) -> bool:
+    if isinstance(wanted, bool):
+        return said is wanted
+    texts = said if isinstance(said, list) else [said]
+    return any(isinstance(each, str) and each in wanted for each in texts)
+
+
+def scopes_for(routes: Sequence[Route], path: str, former: Session | None) -> tuple[str, ...]:
+    """The scopes of the route at `path`, and those of other routes that `former` was granted.
+
+    All of them stand in the configuration; of the session come the claims they are made with, and
+    which of them it has. What cannot be made without it is left out: the next answer of the route
+    says so again. Raises Refused(BAD_REQUEST) unless a route asks for scopes at that path.
+    """
+    if not any(route.path == path and _asked(route) for route in routes):
+        raise Refused(Reason.BAD_REQUEST)
+    held: Mapping[str, object] = {} if former is None else former.identity.held
+    granted = set() if former is None else set(former.tokens.scope.split(" "))
+    made = [(route.path, scope_with(each, held)) for route in routes for each in _asked(route)]
+    return tuple(
+        dict.fromkeys(
+            scope for where, scope in made if scope and (where == path or scope in granted)
+        )
+    )

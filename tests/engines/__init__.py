@@ -1,0 +1,1 @@
+"""The browser's part in three engines: Chromium, Firefox and WebKit, over https."""

@@ -1,0 +1,55 @@
+"""What the container runs on is pinned by its hash, and no file says where it was found."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.ship.conftest import ROOT
+
+LOCKS = ("requirements.lock", "requirements-build.lock")
+PIN = re.compile(r"([a-z0-9-]+)==([^ ]+)(?: ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
+
+
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def without_comments(file: str) -> str:
+    lines = (ROOT / file).read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))
+
+
+def unmet(wanted: list[str], file: str) -> list[str]:
+    """The requirements for which a lock has no version, or one that they do not allow."""
+    locked = {name: version for name, version, _ in PIN.findall(without_comments(file))}
+    requirements = {canonicalize_name(Requirement(each).name): Requirement(each) for each in wanted}
+    return [
+        str(each)
+        for name, each in requirements.items()
+        if name not in locked or not each.specifier.contains(locked[name])
+    ]
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_a_lock_holds_pins_with_hashes_and_nothing_else(file: str) -> None:
+    assert PIN.sub("", without_comments(file)) == ""
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_a_lock_names_no_host(file: str) -> None:
+    text = (ROOT / file).read_text()
+    assert "/" not in text
+    assert "index" not in text
+    assert "find-links" not in text
+
+
+def test_every_dependency_is_locked_within_its_bounds() -> None:
+    assert unmet(pyproject()["project"]["dependencies"], LOCKS[0]) == []
+
+
+def test_what_builds_the_wheel_is_locked_within_its_bounds() -> None:
+    assert unmet(pyproject()["build-system"]["requires"], LOCKS[1]) == []

@@ -1,0 +1,91 @@
+"""A worker that hangs is noticed and replaced; a service manager is told how it goes."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bff.simulator import Simulator
+from tests.parts.redis_process import RedisProcess
+from tests.wire.serve_process import PATIENCE, served
+
+IMPATIENT = "import bff.serve.keeper as k; k.HUNG = 2.0; from bff.cli import main; main()"
+
+
+def test_a_worker_whose_loop_does_not_turn_is_replaced(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
+    with served(tmp_path, workers=2, program=("-c", IMPATIENT), **parts) as site:
+        hung, other = (each["pid"] for each in site.ready()["workers"])
+        os.kill(hung, signal.SIGSTOP)
+        assert site.process.event("worker_hung")["pid"] == hung
+        health = site.until(lambda found: found["ready"] and found["workers"][0]["pid"] != hung)
+        assert health["workers"][1]["pid"] == other
+
+
+class Manager:
+    """A service manager, as far as it listens."""
+
+    def __init__(self, path: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.settimeout(PATIENCE)
+
+    def hears(self) -> str:
+        """The next message that is not that it lives."""
+        while (message := self.socket.recv(4096).decode()) == "WATCHDOG=1":
+            pass
+        return message
+
+
+@pytest.fixture(params=["a path", "an abstract name"])
+def name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "notify") if request.param == "a path" else f"@bff-{os.getpid()}"
+
+
+@pytest.fixture
+def manager(name: str) -> Iterator[Manager]:
+    found = Manager(name.replace("@", "\0", 1))
+    yield found
+    found.socket.close()
+
+
+def test_a_service_manager_hears_of_start_reload_and_stop(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess, name: str, manager: Manager
+) -> None:
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
+    with served(tmp_path, workers=2, env={"NOTIFY_SOCKET": name}, **parts) as site:
+        assert manager.hears() == "READY=1"
+        site.process.signal(signal.SIGHUP)
+        first, second = manager.hears().split("\n")
+        assert first == "RELOADING=1"
+        assert second.removeprefix("MONOTONIC_USEC=").isdecimal()
+        assert manager.hears() == "READY=1"
+        site.process.signal(signal.SIGTERM)
+        assert manager.hears() == "STOPPING=1"
+        assert site.process.ended() == 0
+
+
+def test_a_service_manager_that_watches_hears_that_it_lives(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    watching = Manager(str(tmp_path / "notify"))
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+    with served(tmp_path, issuer=simulator.issuer, store=redis.url, env=env):
+        heard = [watching.socket.recv(4096) for _ in range(4)]
+    assert heard.count(b"WATCHDOG=1") >= 3
+    watching.socket.close()
+
+
+@pytest.mark.parametrize("address", ["relative", "/nobody/listens/here"])
+def test_a_service_manager_that_does_not_listen_is_no_trouble(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess, address: str
+) -> None:
+    env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "soon"}
+    with served(tmp_path, issuer=simulator.issuer, store=redis.url, env=env) as site:
+        assert site.ready()["ready"]

@@ -1,0 +1,117 @@
+"""GET /metrics of a real `bff serve`: right over all workers, also when one of them dies."""
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bff.simulator import Simulator
+from tests.parts.control import Control
+from tests.parts.redis_process import RedisProcess
+from tests.parts.replica import Replica, replicas
+from tests.unit.test_journal_metrics import samples
+
+
+def asked(replica: Replica) -> dict[str, float]:
+    answer = replica.served.http.get(replica.served.operations + "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return samples(answer.content)
+
+
+def until(replica: Replica, wanted: Mapping[str, float]) -> dict[str, float]:
+    """The workers report once a second."""
+    found: dict[str, float] = {}
+
+    def there(_: object) -> bool:
+        found.update(asked(replica))
+        return all(found.get(name) == value for name, value in wanted.items())
+
+    try:
+        replica.served.until(there)
+    except AssertionError:
+        seen = {name: found.get(name) for name in wanted}
+        raise AssertionError(f"at last {seen}") from None
+    return found
+
+
+def test_what_two_workers_have_done_is_counted_once(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+) -> None:
+    parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
+    with replicas(tmp_path, 1, workers=2, **parts) as (here,), here.browsing() as page:
+        page.sign_in()
+        for _ in range(20):  # a connection each: both workers get some
+            with here.browsing(page) as tab:
+                assert tab.fetch("GET", "/api/tasks").status_code == 200
+        with here.browsing() as stranger:
+            assert stranger.fetch("GET", "/api/tasks").status_code == 401
+            assert stranger.fetch("GET", "/nowhere").status_code == 404
+        of = "frontend=default"
+        wanted = {
+            f"bff_requests_total{{{of},route=/api,status=2xx}}": 20,
+            f"bff_requests_total{{{of},route=/api,status=4xx}}": 1,
+            f"bff_requests_total{{{of},route=/bff/login,status=3xx}}": 1,
+            f"bff_requests_total{{{of},route=/bff/callback,status=2xx}}": 1,
+            f"bff_requests_total{{{of},route=,status=4xx}}": 1,
+            f"bff_relay_seconds_count{{{of},route=/api}}": 20,
+            f"bff_upstream_seconds_count{{{of},route=/api}}": 20,
+            f"bff_sessions_created_total{{{of}}}": 1,
+            "bff_refusals_total{reason=no_session}": 1,
+            "bff_refusals_total{reason=no_route}": 1,
+            "bff_provider_calls_total{endpoint=token_endpoint,outcome=2xx}": 1,
+            "bff_requests_in_flight{}": 0,
+            f"bff_revocation_queue{{{of}}}": 0,
+        }
+        found = until(here, wanted)
+        assert found["bff_store_seconds_count{operation=peek}"] >= 20
+        assert found["bff_event_loop_lag_seconds_count{}"] > 0
+        idle = found[f"bff_upstream_connections{{{of},route=/api,state=idle}}"]
+        assert 1 <= idle <= 20
+
+        victim = here.served.health()["workers"][0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        here.served.until(lambda health: victim not in [w["pid"] for w in health["workers"]])
+        here.served.ready()
+        assert page.fetch("POST", "/bff/logout").status_code == 200
+        until(
+            here,
+            {
+                f"bff_requests_total{{{of},route=/api,status=2xx}}": 20,
+                f"bff_sessions_ended_total{{cause=logout,{of}}}": 1,
+            },
+        )
+
+
+def test_refreshes_and_troubles_are_counted(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+) -> None:
+    provider.do("switches", {"access_token_seconds": 1})
+    parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
+    with replicas(tmp_path, 1, **parts) as (here,), here.browsing() as page:
+        page.sign_in()
+        provider.do("faults", {"endpoint": "token:refresh_token", "status": 503, "count": 1})
+        of = "frontend=default"
+        statuses = set()
+        for _ in range(5000):
+            statuses.add(page.fetch("GET", "/api/tasks").status_code)
+            if statuses >= {200, 503}:
+                break
+        until(here, {f"bff_refreshes_total{{{of},outcome=unsure}}": 1})
+        redis.stop()
+        try:
+            assert page.fetch("GET", "/api/tasks").status_code == 503
+            found = until(here, {"bff_refusals_total{reason=store_unavailable}": 1})
+        finally:
+            redis.start()
+        assert found["bff_store_errors_total{operation=peek}"] >= 1
+
+
+@pytest.mark.rule("D-05")
+def test_metrics_are_not_on_the_public_address(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    parts = {"issuer": simulator.issuer, "store": redis.url}
+    with replicas(tmp_path, 1, **parts) as (here,), here.browsing() as page:
+        assert page.fetch("GET", "/metrics").status_code == 404
