@@ -10,7 +10,7 @@
 #   make dist               wheel and sdist in dist/, built and checked
 #   make lock [UPGRADE=1]   requirements.lock anew: what the container runs on, with hashes
 #   make schema             config/bff.schema.json anew, from the models
-#   make reference          the tables of docs/reference anew, from the code
+#   make reference          the tables of docs/reference, and the full example, anew from the code
 #   make bench              figures, no verdict: the relay; `make streams`: what connections, streams
 #                           and long bodies cost in memory; `make sessions`: sessions in Redis;
 #                           `make chaos [MINUTES=2]`: who is signed out when everything fails
@@ -87,6 +87,7 @@ schema: $(VENV)/.demo
 
 reference: $(VENV)/.demo
 	$(RUN) -m bff.reference docs/reference/*.md
+	cp bff/config/full.toml config/bff.full.toml
 
 bench: $(VENV)/.test
 	$(RUN) benchmarks/relay.py

@@ -17,21 +17,21 @@ from bff.config.load import Config, FrontEnd
 from bff.config.route_section import Route
 from bff.config.store_url import StoreKind, parse_store_url
 from bff.provider.server import close, open_server
-from bff.provider.wanted import Wanted
 from bff.relay.authorize import Relay
 from bff.relay.exchange import relayed
 from bff.relay.observed import Observed
 from bff.relay.route import RouteTable, route_table
+from bff.relay.shown import Source
 from bff.relay.static import Files, files
 from bff.relay.upstream import Upstream
 from bff.session.access import access_rule
 from bff.session.background import Background, Users
-from bff.session.client_tokens import ClientTokens
 from bff.session.kept import KeptLogouts
 from bff.session.memory import MemoryStore
 from bff.session.people import People
 from bff.session.provider_logout import ProviderLogouts
 from bff.session.redis import RedisStore
+from bff.session.route_spend import wanted_by
 from bff.session.seal import Sealer
 from bff.session.sessions import Sessions
 from bff.session.store import Store
@@ -172,13 +172,14 @@ def _way(
     )
 
 
-def _own(route: Route, frontend: FrontEnd, sessions: Sessions) -> ClientTokens | None:
-    """Where a route gets a token of our own; None: a person's, or none."""
+def _own(route: Route, frontend: FrontEnd, sessions: Sessions) -> Source | None:
+    """Where a route gets its tokens; None: from the session, or it gets none."""
+    if route.own_token:
+        return sessions.route_tokens(route)
     provider = route.provider or frontend.default_provider
     if route.auth != "client" or provider is None:
         return None
-    wanted = Wanted(scopes=route.scopes, resource=route.resource, audience=route.audience)
-    return sessions.client_tokens(provider, wanted)
+    return sessions.client_tokens(provider, wanted_by(route))
 
 
 async def close_site(site: Site, seconds: float) -> None:

@@ -25,7 +25,7 @@ from bff.provider.organization import can_ask
 from bff.provider.organization import scopes_for as scopes_of
 from bff.provider.pushed import begin_url
 from bff.provider.server import AuthorizationServer
-from bff.session.access import scopes_for
+from bff.session.access import resources_for, scopes_for
 from bff.session.record import LoginTransaction, Session
 
 _WAYS_BACK: Final = frozenset({"return_to", "target_link_uri"})
@@ -158,6 +158,7 @@ async def _begin(
         ui_locales=asked.ui_locales,
         organization=organization,
         more_scopes=more_scopes,
+        more_resources=resources_for(front.frontend.routes, server.config),
         dpop_jkt=None if key is None else key.thumbprint,
     )
     transaction = LoginTransaction(

@@ -39,7 +39,7 @@ async def logout(front: Front, request: BrowserRequest) -> Answer:
     next_url = front.frontend.logout.return_to
     if session is not None:
         count(ENDED, front.frontend.name, "logout")
-        front.sessions.revoke(session.identity.iss, session.tokens)
+        front.sessions.revoke_all(session)
         ticket = await _ticket(front, session)
         if ticket is not None:
             more.append(ticket)

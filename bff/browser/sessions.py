@@ -71,7 +71,7 @@ async def delete_sessions(front: Front, request: BrowserRequest) -> Answer:
         )
         if ended is not None:
             count(ENDED, front.frontend.name, _CAUSE)
-            front.sessions.revoke(ended.identity.iss, ended.tokens)
+            front.sessions.revoke_all(ended)
     return front.no_content()
 
 

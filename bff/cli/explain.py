@@ -150,7 +150,7 @@ def _token(route: Route, frontend: FrontEnd) -> str:
     """Whose token the route gets, and what it is asked for."""
     if route.auth == "none":
         return "none"
-    if route.auth != "client":
+    if route.auth != "client" and not route.own_token:
         return "the access token of the session"
     asked = {"resource": route.resource, "audience": route.audience, "scope": route.scopes}
     wanted = (
@@ -158,13 +158,23 @@ def _token(route: Route, frontend: FrontEnd) -> str:
         for name, value in asked.items()
         if value
     )
-    return ", ".join(("our own, of " + _giver(route, frontend).issuer, *wanted))
+    return ", ".join((_whose(route, frontend), *wanted))
+
+
+def _whose(route: Route, frontend: FrontEnd) -> str:
+    if route.auth == "client":
+        return "our own, of " + _giver(route, frontend).issuer
+    ways = dict.fromkeys(_WAYS[each.route_tokens] for each in frontend.providers.values())
+    return f"the person's, for this route alone, {' or '.join(ways)}"
+
+
+_WAYS: Final = {"refresh": "through the refresh token", "exchange": "by token exchange"}
 
 
 def _rule(route: Route) -> dict[str, str]:
     """What the session must have, as the file says it."""
     rule = {name: _wanted(wanted) for name, wanted in route.require.items()}
-    of_session = bool(route.scopes) and route.auth != "client"
+    of_session = bool(route.scopes) and route.auth != "client" and not route.own_token
     return {**({"scopes": " ".join(route.scopes)} if of_session else {}), **rule}
 
 

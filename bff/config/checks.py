@@ -153,7 +153,13 @@ _OF_UPSTREAMS: Final = (
     "max_body", "connect_timeout", "answer_timeout", "idle_timeout", "connections",
 )  # fmt: skip
 # Keys of a route whose token is our own.
-_OF_OWN_TOKENS: Final = ("provider", "anonymous", "resource", "audience")
+# Keys of a route that are about its token: which `auth` they go with, the likeliest first.
+_OF_TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
+    "provider": ("client",),
+    "anonymous": ("client",),
+    "resource": ("user", "optional", "client"),
+    "audience": ("user", "optional", "client"),
+}
 # Keys of a route that say what its files carry; an upstream sends its own.
 _OF_FILES: Final = ("content_security_policy", "security_headers", "immutable")
 
@@ -213,12 +219,12 @@ def _rule(where: str, values: Mapping[str, Any]) -> Faults:
             message="names a claim, and a token of our own has no person",
             mend="write the scope as it is asked for",
         )
-    for name in _OF_OWN_TOKENS:
-        if values.get(name) and not ours:
+    for name, auths in _OF_TOKENS.items():
+        if values.get(name) and auth not in auths:
             yield Fault(
                 key=f"{where}.{name}",
-                message="is about a token of our own, and this route gets none",
-                mend='remove it, or use auth = "client"',
+                message=f'is about a token that a route with auth = "{auth}" does not get',
+                mend=f'remove it, or use auth = "{auths[0]}"',
             )
 
 

@@ -1,6 +1,6 @@
 """What each key of the file means: the comments of full.toml, read beside the models.
 
-full.toml is the one place where a key is described; config/bff.full.toml is the same file. Type,
+full.toml is the one place where a key is described; config/bff.full.toml is a copy. Type,
 default and bounds come from the models.
 """
 

@@ -28,6 +28,8 @@ ClientAuthentication = Literal[
 
 Profile = Literal["none", "fapi2"]
 
+RouteTokenWay = Literal["refresh", "exchange"]
+
 # Each has its file in presets/.
 Preset = Literal[
     "auth0", "authentik", "cognito", "curity", "duende", "entra", "github", "google", "hydra",
@@ -99,6 +101,7 @@ class Provider(Section):
     client_key: Path | None = None
     scopes: Annotated[tuple[str, ...], AfterValidator(_scopes)] = ("openid", "profile")
     resource: Annotated[tuple[str, ...], AfterValidator(_resources)] = ()
+    route_tokens: RouteTokenWay = "refresh"
     acr_values: Annotated[tuple[str, ...], AfterValidator(_words)] | None = None
     pushed_authorization_requests: Flag = True
     dpop: Flag = False

@@ -16,4 +16,5 @@ RiskCode = Literal[
     "store_without_password",
     "store_without_tls",
     "weak_policy",
+    "wide_session_token",
 ]

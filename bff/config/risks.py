@@ -155,6 +155,20 @@ def _routes(frontend: FrontEnd) -> Risks:
             )
 
 
+def _route_tokens(frontend: FrontEnd) -> Risks:
+    own = [place for place, route in enumerate(frontend.routes) if route.own_token]
+    for provider in frontend.providers.values():
+        if own and provider.route_tokens == "refresh" and not provider.resource:
+            yield Risk(
+                code="wide_session_token",
+                key=f"routes.{own[0]}.resource",
+                message="names an API whose tokens stay on its route, and the session's own names"
+                " none: some providers make that one good for all of them (RFC 8707 §2.2);"
+                " name the API of the other routes in provider.resource",
+            )
+            return
+
+
 def _pages(frontend: FrontEnd) -> Risks:
     for place, route in enumerate(frontend.routes):
         where = f"routes.{place}"
@@ -196,6 +210,7 @@ _RISKS: Final[tuple[Callable[[FrontEnd], Risks], ...]] = (
     _store,
     _front_channel,
     _routes,
+    _route_tokens,
     _pages,
 )
 _RISKS_OF_PROVIDERS: Final[tuple[Callable[[Provider], Risks], ...]] = (

@@ -97,3 +97,9 @@ class Route(Section):
     websocket_compression: Flag = False
     websocket_age: Annotated[Seconds, Field(gt=0)] = 24 * 3600.0
     websocket_expiry: Literal["keep", "close"] = "keep"
+
+    @property
+    def own_token(self) -> bool:
+        """Whether a person's request gets a token that is for this route's API alone (R-12)."""
+        personal = self.auth in ("user", "optional")
+        return personal and (self.resource is not None or self.audience is not None)

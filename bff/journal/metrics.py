@@ -64,6 +64,12 @@ REFRESHES: Final = Metric(
     "Refreshes, by what became of them.",
     ("frontend", "outcome"),
 )
+ROUTE_TOKENS: Final = Metric(
+    "bff_route_tokens_total",
+    Kind.COUNTER,
+    "Tokens asked for on behalf of a person for one API, by how and by what became of it.",
+    ("frontend", "way", "outcome"),
+)
 CREATED: Final = Metric(
     "bff_sessions_created_total", Kind.COUNTER, "Sessions that began.", ("frontend",)
 )
@@ -121,6 +127,7 @@ METRICS: Final = {
         RELAY_SECONDS,
         UPSTREAM_SECONDS,
         REFRESHES,
+        ROUTE_TOKENS,
         CREATED,
         ENDED,
         STORE_SECONDS,

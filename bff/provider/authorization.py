@@ -67,6 +67,7 @@ def authorization_parameters(
     ui_locales: str | None = None,
     organization: str | None = None,
     more_scopes: tuple[str, ...] = (),
+    more_resources: tuple[str, ...] = (),
     dpop_jkt: str | None = None,
 ) -> Form:
     """The request that begins the code flow (RFC 6749 §4.1.1).
@@ -90,7 +91,7 @@ def authorization_parameters(
         "client_id": config.client_id,
         "redirect_uri": redirect_uri(origin, provider),
         **({"scope": scope} if scope else {}),
-        **resource_parameters(config),
+        **_resources((*config.resource, *more_resources)),
         "state": attempt.state,
         **({"nonce": attempt.nonce} if config.identity == "openid" else {}),
         "code_challenge": code_challenge(attempt.code_verifier),
@@ -101,8 +102,12 @@ def authorization_parameters(
 
 
 def resource_parameters(config: Provider) -> Form:
-    """Which APIs the tokens are for, in every request for them (RFC 8707 §2)."""
-    return {"resource": config.resource} if config.resource else {}
+    """Which APIs the session's own tokens are for, in every request for them (RFC 8707 §2)."""
+    return _resources(config.resource)
+
+
+def _resources(named: tuple[str, ...]) -> Form:
+    return {"resource": tuple(dict.fromkeys(named))} if named else {}
 
 
 def authorization_url(metadata: Metadata, parameters: Form) -> str:

@@ -1,4 +1,4 @@
-"""The token endpoint: exchanging a code, refreshing, a token of our own.
+"""The token endpoint: exchanging a code, refreshing, another token for one, a token of our own.
 
 After `authorization`, before `identity`. The coroutines only ask; what an answer means decides
 `token_answer`.
@@ -6,6 +6,7 @@ After `authorization`, before `identity`. The coroutines only ask; what an answe
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -25,11 +26,14 @@ from bff.provider.token_answer import (
     TokenAnswer,
     TokenOutcome,
     TokenResponse,
+    TokenTypes,
+    read_exchange_answer,
     read_token_answer,
 )
-from bff.provider.wanted import Wanted, wanted_parameters
+from bff.provider.wanted import ACCESS_TOKEN, EXCHANGE, Wanted, wanted_parameters
 
 _ENDPOINT: Final = "token_endpoint"
+_Reading = Callable[[Reply | Fault, TokenTypes], TokenOutcome]
 
 
 async def exchange_code(
@@ -66,19 +70,46 @@ async def exchange_code(
 
 
 async def refresh(
-    server: AuthorizationServer, refresh_token: str, *, dpop_key: str | None = None
+    server: AuthorizationServer,
+    refresh_token: str,
+    *,
+    dpop_key: str | None = None,
+    wanted: Wanted | None = None,
 ) -> TokenOutcome:
     """What the refresh token brought (RFC 6749 §6); never raises for a fault of the provider's.
 
     A second try follows only a request of which no byte was sent, and ends with the first one's
-    time: a token that can be spent once is not presented twice.
+    time: a token that can be spent once is not presented twice. `wanted`: for an API of its own
+    (RFC 8707 §2.2), and then a refusal is about that, and holds back no refresh of anybody.
     """
     form = {
         "grant_type": "refresh_token",
         "refresh_token": refresh_token,
-        **resource_parameters(server.config),
+        **(resource_parameters(server.config) if wanted is None else wanted_parameters(wanted)),
     }
-    return await _granted(server, form, dpop_key, frozenset(TokenAnswer) - ANSWERS_WELL)
+    fails = frozenset(TokenAnswer) - ANSWERS_WELL if wanted is None else _IS_UNWELL
+    return await _granted(server, form, dpop_key, fails)
+
+
+async def exchange(
+    server: AuthorizationServer,
+    access_token: str,
+    wanted: Wanted,
+    *,
+    dpop_key: str | None = None,
+) -> TokenOutcome:
+    """What a person's access token brought for another API (RFC 8693 §2); spends nothing.
+
+    Never raises for a fault of the provider's. No actor: we act as the person, not for them.
+    """
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": access_token,
+        "subject_token_type": ACCESS_TOKEN,
+        "requested_token_type": ACCESS_TOKEN,
+        **wanted_parameters(wanted),
+    }
+    return await _granted(server, form, dpop_key, _IS_UNWELL, read_exchange_answer)
 
 
 async def client_token(
@@ -97,6 +128,7 @@ async def _granted(
     form: Form,
     dpop_key: str | None,
     fails: frozenset[TokenAnswer],
+    read: _Reading = read_token_answer,
 ) -> TokenOutcome:
     """What comes of a form; by the answers in `fails` the provider is left alone for a while."""
     until = server.http.deadline()
@@ -111,7 +143,7 @@ async def _granted(
         if not server.restraint.admit(time.monotonic()):
             return TokenOutcome(answer=TokenAnswer.PASSING)
         key = None if dpop_key is None else open_dpop_key(dpop_key)
-        outcome = await _presented(server, metadata, form, until, key)
+        outcome = await _presented(server, metadata, form, until, key, read)
     finally:
         server.places.release()
     if outcome.answer in ANSWERS_WELL:
@@ -127,6 +159,7 @@ async def _presented(
     form: Form,
     until: float,
     key: DpopKey | None,
+    read: _Reading,
 ) -> TokenOutcome:
     asked_at = server.clock.now()
     reply: Reply | Fault = Fault.NOT_SENT
@@ -141,7 +174,7 @@ async def _presented(
                 until=until,
                 key=key,
             )
-    return _remembered(server, reply, asked_at, key)
+    return _remembered(server, reply, asked_at, key, read)
 
 
 # By these the provider is known to do its work; after any other it may need to be left alone.
@@ -150,10 +183,14 @@ _IS_UNWELL: Final = frozenset({TokenAnswer.UNSURE, TokenAnswer.PASSING})
 
 
 def _remembered(
-    server: AuthorizationServer, reply: Reply | Fault, asked_at: float, key: DpopKey | None
+    server: AuthorizationServer,
+    reply: Reply | Fault,
+    asked_at: float,
+    key: DpopKey | None,
+    read: _Reading = read_token_answer,
 ) -> TokenOutcome:
     bound = BOUND if server.config.profile == "none" else BOUND_ALONE
-    outcome = read_token_answer(reply, BEARER if key is None else bound)
+    outcome = read(reply, BEARER if key is None else bound)
     if outcome.response is not None and server.config.identity == "userinfo":
         # Providers without OpenID Connect list scopes in a way of their own.
         scope = (outcome.response.scope or "").replace(",", " ") or None

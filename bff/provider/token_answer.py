@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from bff.problem import Reason
 from bff.provider.call import Fault, Reply
+from bff.provider.wanted import ISSUED
 
 _MAX_SECONDS: Final = 1e10  # three hundred years: beyond it a number is no lifetime
 
@@ -41,6 +42,7 @@ class TokenAnswer(StrEnum):
     GRANTED = "granted"
     INVALID_GRANT = "invalid_grant"  # it is not good, and never will be again
     CLIENT_REFUSED = "client_refused"  # it is us who are not let in, whatever we present
+    NOT_TO_BE_HAD = "not_to_be_had"  # the API or the scopes that were named
     DEFINITE_400 = "definite_400"  # refused, and why cannot be told from the answer
     UNSURE = "unsure"  # it may have been spent
     PASSING = "passing"  # it was not spent, and a later try may succeed
@@ -74,6 +76,7 @@ class TokenError(StrEnum):
     GRANT = "grant"
     CLIENT = "client"
     SERVER = "server"
+    WANTED = "wanted"
     OTHER = "other"
     NONE = "none"
 
@@ -88,11 +91,13 @@ _ERRORS: Final[Mapping[str | None, TokenError]] = {
     "use_dpop_nonce": TokenError.CLIENT,
     "server_error": TokenError.SERVER,
     "temporarily_unavailable": TokenError.SERVER,
+    "invalid_scope": TokenError.WANTED,
+    "invalid_target": TokenError.WANTED,  # RFC 8707 §2
     None: TokenError.NONE,
 }
 
 _GRANT, _CLIENT = TokenAnswer.INVALID_GRANT, TokenAnswer.CLIENT_REFUSED
-_400 = TokenAnswer.DEFINITE_400
+_WANTED, _400 = TokenAnswer.NOT_TO_BE_HAD, TokenAnswer.DEFINITE_400
 _UNSURE, _PASSING = TokenAnswer.UNSURE, TokenAnswer.PASSING
 # Why a row is as it is:
 # - A code that the standard gives to a bad grant or a bad client means that under every 4xx but
@@ -106,15 +111,15 @@ _UNSURE, _PASSING = TokenAnswer.UNSURE, TokenAnswer.PASSING
 TOKEN_ANSWERS: Final[Mapping[tuple[Status, TokenError], TokenAnswer]] = {
     (status, error): answer
     for status, answers in {
-        # TokenError:        GRANT     CLIENT    SERVER    OTHER     NONE
-        Status.BAD_REQUEST:  (_GRANT,   _CLIENT,  _UNSURE,  _400,     _400),
-        Status.UNAUTHORIZED: (_GRANT,   _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT),
-        Status.FORBIDDEN:    (_GRANT,   _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT),
-        Status.TOO_MANY:     (_PASSING, _PASSING, _PASSING, _PASSING, _PASSING),
-        Status.CLIENT_ERROR: (_GRANT,   _CLIENT,  _UNSURE,  _PASSING, _PASSING),
-        Status.COME_BACK:    (_PASSING, _PASSING, _PASSING, _PASSING, _PASSING),
-        Status.SERVER_ERROR: (_UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE),
-        Status.ELSE:         (_UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE),
+        # TokenError:        GRANT     CLIENT    SERVER    WANTED    OTHER     NONE
+        Status.BAD_REQUEST:  (_GRANT,   _CLIENT,  _UNSURE,  _WANTED,  _400,     _400),
+        Status.UNAUTHORIZED: (_GRANT,   _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT),
+        Status.FORBIDDEN:    (_GRANT,   _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT,  _CLIENT),
+        Status.TOO_MANY:     (_PASSING, _PASSING, _PASSING, _PASSING, _PASSING, _PASSING),
+        Status.CLIENT_ERROR: (_GRANT,   _CLIENT,  _UNSURE,  _PASSING, _PASSING, _PASSING),
+        Status.COME_BACK:    (_PASSING, _PASSING, _PASSING, _PASSING, _PASSING, _PASSING),
+        Status.SERVER_ERROR: (_UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE),
+        Status.ELSE:         (_UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE,  _UNSURE),
     }.items()
     for error, answer in zip(TokenError, answers, strict=True)
 }  # fmt: skip
@@ -135,6 +140,7 @@ FAULT_ANSWERS: Final[Mapping[Fault, TokenAnswer]] = {
 CODE_REASONS: Final[Mapping[TokenAnswer, Reason]] = {
     TokenAnswer.INVALID_GRANT: Reason.CODE_REJECTED,
     TokenAnswer.CLIENT_REFUSED: Reason.PROVIDER_UNAVAILABLE,
+    TokenAnswer.NOT_TO_BE_HAD: Reason.PROVIDER_ERROR,
     TokenAnswer.DEFINITE_400: Reason.PROVIDER_ERROR,
     TokenAnswer.UNSURE: Reason.PROVIDER_UNAVAILABLE,
     TokenAnswer.PASSING: Reason.PROVIDER_UNAVAILABLE,
@@ -153,6 +159,21 @@ def read_token_answer(reply: Reply | Fault, types: TokenTypes = BEARER) -> Token
     if reply.status == 200 and isinstance(named := document.get("error"), str):
         answer = SAID_WITH_200.get(named, answer)
     return TokenOutcome(answer=answer, retry_after=reply.retry_after)
+
+
+def read_exchange_answer(reply: Reply | Fault, types: TokenTypes = BEARER) -> TokenOutcome:
+    """What the answer to a token exchange means (RFC 8693 §2.2).
+
+    A 200 without what was asked for is a refusal of just that: nothing was spent, and a provider
+    that answers so is not unwell.
+    """
+    outcome = read_token_answer(reply, types)
+    if isinstance(reply, Fault) or reply.status != 200:
+        return outcome
+    issued = (reply.json_object() or {}).get("issued_token_type")
+    if outcome.response is None or not (isinstance(issued, str) and issued in ISSUED):
+        return TokenOutcome(answer=TokenAnswer.NOT_TO_BE_HAD)
+    return outcome
 
 
 def _status(reply: Reply) -> Status:

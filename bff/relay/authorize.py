@@ -7,18 +7,16 @@ from typing import Final
 from bff.caller.cookies import Cookies
 from bff.caller.crowd import Crowd
 from bff.caller.request import BrowserRequest
-from bff.journal.log import Event, tell
 from bff.problem import Answer, Reason, Refused
 from bff.provider.dpop import Nonces
 from bff.relay.bound import nonce_in, proof_for, wants_nonce
 from bff.relay.exchange import Relayed
 from bff.relay.framing import AnswerHead
 from bff.relay.observed import Observed
-from bff.relay.shown import Shown
+from bff.relay.shown import Shown, Source
 from bff.relay.upstream import Upstream
 from bff.session.access import AccessRule, require_access
 from bff.session.background import Users
-from bff.session.client_tokens import ClientTokens
 from bff.session.opened import Found
 from bff.session.sessions import Sessions
 
@@ -46,8 +44,13 @@ class Relay:
     observed: Observed = field(repr=False)
     refuse: Callable[[BrowserRequest, Refused], Answer] = field(repr=False)
     rule: AccessRule | None  # what the route asks of a session beside being one
-    own: ClientTokens | None = None  # where the route gets a token of our own
+    own: Source | None = None  # where the route gets a token that is not the session's own
     nonces: Nonces = field(default_factory=Nonces, repr=False)  # what the upstream wants in proofs
+
+    @property
+    def personal(self) -> bool:
+        """Whether the token that goes along is a person's."""
+        return self.own is None or self.own.personal
 
     def session_id(self, request: BrowserRequest) -> str | None:
         """The session that the request is to use; None: it goes without. Raises Refused."""
@@ -74,13 +77,7 @@ class Relay:
         try:
             require_access(rule, found.session)
         except Refused as refused:
-            tell(
-                Event.ACCESS_REFUSED,
-                frontend=self.sessions.frontend.name,
-                session=self.sessions.session_tag(found.session_id),
-                person=self.sessions.person_tag(found.session),
-                reason=refused.reason.value,
-            )
+            self.sessions.access_refused(found, refused)
             raise
 
     def proof(self, request: BrowserRequest, shown: Shown) -> bytes | None:

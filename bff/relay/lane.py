@@ -23,10 +23,9 @@ from bff.relay.handshake import Wanted
 from bff.relay.observed import moment
 from bff.relay.opening import open_socket
 from bff.relay.place import Place
-from bff.relay.shown import Shown
+from bff.relay.shown import Shown, Source
 from bff.relay.verdict import Verdict, judge_answer
 from bff.relay.waiting import Waiting, Work
-from bff.session.client_tokens import ClientTokens
 from bff.session.opened import Found
 from bff.wire import BUFFERED, CONTINUE, Framed, Turn, answer_bytes
 
@@ -125,24 +124,24 @@ class Passage:
         if (rule := self._relay.rule) is not None:
             self._relay.require(rule, found)
         self._found = self._shown = found
-        if (own := self._relay.own) is None:
+        if (source := self._relay.own) is None:
             self._ask()
         else:
-            self._ask_as_ourselves(own)
+            self._ask_with_another(source)
 
-    def _ask_as_ourselves(self, own: ClientTokens) -> None:
-        """Send the request with a token of our own: no person's goes along (R-13)."""
-        token = own.at_hand()
+    def _ask_with_another(self, source: Source) -> None:
+        """Send the request with another token: the session's own stays here (R-12, R-13)."""
+        token = source.at_hand(self._found)
         if token is None:
             self._shown = None
-            self._wait(partial(self._get_own, own))
+            self._wait(partial(self._get_another, source))
         else:
             self._ask_showing(token)
 
-    async def _get_own(self, own: ClientTokens) -> None:
-        self._ask_showing(await own.get())
+    async def _get_another(self, source: Source) -> None:
+        self._ask_showing(await source.get(self._found))
 
-    def _ask_showing(self, token: Shown) -> None:
+    def _ask_showing(self, token: Shown | None) -> None:
         self._shown = token
         self._ask()
 
@@ -254,7 +253,7 @@ class Passage:
             return False
         verdict = judge_answer(
             answer,
-            personal=shown is not None and shown is self._found,
+            personal=shown is not None and self._relay.personal,
             repeatable=shown is not None and self._body.held and not self._doubted,
             socket=self._wanted is not None,
         )
@@ -325,8 +324,8 @@ class Passage:
 
     async def _another(self) -> Callable[[], None] | None:
         """How to ask with another token than the one refused, if there is one."""
-        if (own := self._relay.own) is not None and self._shown is not None:
-            token = await own.after_refusal(self._shown.bearer)
+        if (source := self._relay.own) is not None and self._shown is not None:
+            token = await source.after_refusal(self._found, self._shown.bearer)
             return None if token is None else partial(self._ask_showing, token)
         if self._found is None:
             return None

@@ -27,7 +27,7 @@ class AccessRule:
 
 def access_rule(route: Route, providers: Sequence[Provider]) -> AccessRule | None:
     """The rule of a route; None: every session may use it."""
-    scopes = _asked(route)
+    scopes = () if route.own_token else _asked(route)  # those of its token are looked at with it
     if not (scopes or route.require):
         return None
     return AccessRule(
@@ -101,15 +101,31 @@ def scopes_for(routes: Sequence[Route], path: str, former: Session | None) -> tu
 
     All of them stand in the configuration; of the session come the claims they are made with, and
     which of them it has. What cannot be made without it is left out: the next answer of the route
-    says so again. Raises Refused(BAD_REQUEST) unless a route asks for scopes at that path.
+    says so again. Raises Refused(BAD_REQUEST) unless a route there asks for scopes or a token.
     """
-    if not any(route.path == path and _asked(route) for route in routes):
+    if not any(route.path == path and (_asked(route) or route.own_token) for route in routes):
         raise Refused(Reason.BAD_REQUEST)
     held: Mapping[str, object] = {} if former is None else former.identity.held
-    granted = set() if former is None else set(former.tokens.scope.split(" "))
+    granted = set() if former is None else _granted(former)
     made = [(route.path, scope_with(each, held)) for route in routes for each in _asked(route)]
     return tuple(
         dict.fromkeys(
             scope for where, scope in made if scope and (where == path or scope in granted)
         )
     )
+
+
+def resources_for(routes: Sequence[Route], provider: Provider) -> tuple[str, ...]:
+    """The APIs of which tokens are to be had later, through the refresh token (RFC 8707 §2.1).
+
+    An exchange names them when it is made.
+    """
+    if provider.route_tokens != "refresh":
+        return ()
+    return tuple(route.resource for route in routes if route.own_token and route.resource)
+
+
+def _granted(session: Session) -> set[str]:
+    """The scopes of all its tokens."""
+    scopes = [session.tokens.scope, *(each.scope for each in session.route_tokens.values())]
+    return set(" ".join(scopes).split(" "))

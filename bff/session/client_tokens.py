@@ -26,10 +26,10 @@ from bff.provider.token import client_token
 from bff.provider.token_answer import TokenOutcome, TokenResponse, TokenType
 from bff.provider.wanted import Wanted
 from bff.session.background import Background
+from bff.session.holding import BACK_OFF
 from bff.session.record import Deadlines
 from bff.session.refresh import FORCED_AFTER
 from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
-from bff.session.spend import BACK_OFF
 from bff.session.store import Ended, Lease, LeaseOutcome, Loaded, Release, Store, StoreUnavailable
 from bff.session.watch import POLL, Watch
 
@@ -80,7 +80,9 @@ def own_token(record: ClientRecord) -> OwnToken | None:
 
 
 class ClientTokens:
-    """The token of our own for one purpose at one provider."""
+    """The token of our own for one purpose at one provider, whoever asks."""
+
+    personal: Final = False
 
     def __init__(
         self,
@@ -119,12 +121,12 @@ class ClientTokens:
         self._token: OwnToken | None = None
         self._running: asyncio.Task[OwnToken | Refused] | None = None
 
-    def at_hand(self) -> OwnToken | None:
+    def at_hand(self, _: object = None) -> OwnToken | None:
         """The token, if it is good to use and this process has it."""
         token = self._token
         return token if token is not None and self._clock.now() < token.usable_until else None
 
-    async def get(self) -> OwnToken:
+    async def get(self, _: object = None) -> OwnToken:
         """The token. Raises Refused: PROVIDER_UNAVAILABLE, STORE_UNAVAILABLE."""
         token = self.at_hand()
         if token is not None:
@@ -134,7 +136,7 @@ class ClientTokens:
             raise Refused(result.reason, retry_after=result.retry_after)
         return result
 
-    async def after_refusal(self, refused: bytes) -> OwnToken | None:
+    async def after_refusal(self, _: object, refused: bytes) -> OwnToken | None:
         """Another token than the one that an upstream refused, if there is one (as R-08)."""
         known = self._token
         if known is not None and known.bearer != refused:

@@ -1,4 +1,4 @@
-"""What the sessions of one front end have to do with one of its providers: refresh and revoke.
+"""What the sessions of one front end have to do with one of its providers.
 
 Which of them is a session's own, its issuer says: no other is ever shown its tokens (C-05).
 """
@@ -11,9 +11,12 @@ from bff.keys import Keyring
 from bff.provider.server import AuthorizationServer
 from bff.session.background import Background
 from bff.session.history import SharedHistory
+from bff.session.holding import Holding
+from bff.session.leased import Leases
 from bff.session.opened import Opened
 from bff.session.refresh import Refresher
 from bff.session.revocations import Revocations
+from bff.session.route_spend import RouteSpender
 from bff.session.spend import Spender
 from bff.session.store import Store
 from bff.session.watch import Watch
@@ -24,6 +27,8 @@ class Dealings:
     """With one provider."""
 
     server: AuthorizationServer
+    leases: Leases = field(repr=False)
+    route_spender: RouteSpender = field(repr=False)
     refresher: Refresher = field(repr=False)
     revocations: Revocations = field(repr=False)
     history: SharedHistory = field(repr=False)
@@ -55,7 +60,7 @@ def dealings(
         server=server,
         background=background,
     )
-    spender = Spender(
+    holding = Holding(
         frontend=frontend,
         store=store,
         opened=opened,
@@ -64,14 +69,26 @@ def dealings(
         revocations=revocations,
         history=history,
     )
+    leases = Leases(
+        frontend=frontend, store=store, opened=opened, watch=watch, server=server, clock=clock
+    )
+    spender = Spender(
+        frontend=frontend, server=server, clock=clock, history=history, holding=holding
+    )
     refresher = Refresher(
         frontend=frontend,
-        store=store,
         opened=opened,
-        watch=watch,
-        server=server,
         clock=clock,
         background=background,
+        leases=leases,
         spender=spender,
     )
-    return Dealings(server=server, refresher=refresher, revocations=revocations, history=history)
+    route_spender = RouteSpender(frontend=frontend, server=server, clock=clock, holding=holding)
+    return Dealings(
+        server=server,
+        leases=leases,
+        route_spender=route_spender,
+        refresher=refresher,
+        revocations=revocations,
+        history=history,
+    )

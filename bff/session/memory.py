@@ -170,6 +170,7 @@ class MemoryStore:
         owner: str,
         new_version: str,
         refresh_at: float | None,
+        renewed: bool = True,
     ) -> bool:
         """Write over that version under the last lease."""
 
@@ -184,7 +185,8 @@ class MemoryStore:
             entry.version, entry.sealed = new_version, sealed
             entry.refresh_at = refresh_at
             entry.lease_owner, entry.lease_until = None, 0.0
-            entry.maybe_spent, entry.definite_400_at, entry.not_before = False, None, 0.0
+            if renewed:
+                entry.maybe_spent, entry.definite_400_at, entry.not_before = False, None, 0.0
             self._changed(key)
             return True
 

@@ -6,7 +6,7 @@ ended anywhere is refused by the very next request everywhere.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -20,7 +20,7 @@ from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
 from bff.provider.dpop import DpopKey, open_dpop_key
-from bff.session.record import Session, quiet_until
+from bff.session.record import RouteToken, Session, Tokens, quiet_until
 from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
 from bff.session.store import Ended, Live, Store, StoreUnavailable
 
@@ -37,6 +37,25 @@ _REASONS: Final = frozenset(
 )
 
 
+class RouteShown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A token that a route has for itself, ready to be shown. Times are store time."""
+
+    bearer: bytes
+    proof_key: DpopKey | None
+    issued_at: float
+    expires_at: float | None
+    quiet_until: float
+    granted: frozenset[str]  # scopes
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds."""
+        return "<RouteShown>"
+
+
+_NONE: Final[Mapping[str, RouteShown]] = {}
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A live session as one request sees it."""
 
@@ -48,6 +67,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     quiet_until: float  # store time until which the access token is good as it is
     bearer: bytes  # the access token, as octets
     proof_key: DpopKey | None = None  # that it is bound to, if it is
+    route_tokens: Mapping[str, RouteShown] = _NONE
 
     @property
     def expires_at(self) -> float | None:
@@ -72,9 +92,9 @@ def why_ended(ended: Ended) -> Refused:
     return Refused(known or Reason.SESSION_ENDED)
 
 
-def _proof_key(session: Session) -> DpopKey | None:
+def _proof_key(session: Session, token: Tokens | RouteToken) -> DpopKey | None:
     """The token's type decides: a bearer token goes as one, whatever was asked for."""
-    if session.tokens.token_type != "DPoP" or session.dpop_key is None:  # noqa: S105 - a name
+    if token.token_type != "DPoP" or session.dpop_key is None:  # noqa: S105 - a name
         return None
     return open_dpop_key(session.dpop_key)
 
@@ -173,13 +193,28 @@ class Opened:
             session=session,
             quiet_until=quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
             bearer=tokens.access_token.encode(),
-            proof_key=_proof_key(session),
+            proof_key=_proof_key(session, tokens),
+            route_tokens=self._route_tokens(session) if session.route_tokens else _NONE,
         )
         self._kept[key] = _Kept(found, self._clock.now())
         self._kept.move_to_end(key)
         if len(self._kept) > CAPACITY:
             self._kept.popitem(last=False)
         return found
+
+    def _route_tokens(self, session: Session) -> dict[str, RouteShown]:
+        ahead, jitter = self._refresh.ahead, self._refresh.jitter
+        return {
+            name: RouteShown(
+                bearer=token.access_token.encode(),
+                proof_key=_proof_key(session, token),
+                issued_at=token.issued_at,
+                expires_at=token.expires_at,
+                quiet_until=quiet_until(token, ahead=ahead, jitter=jitter),
+                granted=frozenset(token.scope.split(" ")),
+            )
+            for name, token in session.route_tokens.items()
+        }
 
     def forget(self, key: str) -> None:
         """Drop a record that changed."""

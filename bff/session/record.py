@@ -31,6 +31,17 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteToken:
+    """A person's access token for the routes that want one for themselves (R-12)."""
+
+    access_token: str = field(repr=False)
+    scope: str
+    issued_at: float
+    expires_at: float | None  # as of `Tokens`
+    token_type: TokenType = "Bearer"  # noqa: S105 - its name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who signed in, and what of the ID token a later one is held to (OpenID Core §12.2)."""
 
@@ -58,6 +69,8 @@ class Session:
     created_at: float
     prompted: bool = False  # its login had the provider ask the person anew (prompt=login)
     dpop_key: str | None = field(default=None, repr=False)  # what its tokens are bound to
+    # By what each was asked for (`Wanted.name`, as the file has it); gone with the session.
+    route_tokens: Mapping[str, RouteToken] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,35 +163,64 @@ def _refresh_end(response: TokenResponse, now: float) -> float | None:
     return None if response.refresh_expires_in is None else now + response.refresh_expires_in
 
 
-def expired(tokens: Tokens, now: float) -> bool:
+def route_token_from(
+    response: TokenResponse, *, now: float, asked_scope: str, assume_expires_in: float | None
+) -> RouteToken:
+    """What of an answer to a request at `now` is a route's; missing members as in `tokens_from`."""
+    life = response.expires_in if response.expires_in is not None else assume_expires_in
+    return RouteToken(
+        access_token=response.access_token,
+        scope=response.scope if response.scope is not None else asked_scope,
+        issued_at=now,
+        expires_at=None if life is None else now + life,
+        token_type=response.token_type,
+    )
+
+
+def rotated(tokens: Tokens, response: TokenResponse, *, now: float, id_token: str | None) -> Tokens:
+    """The session's own tokens after a refresh for a route: all but the access token may be new."""
+    fresh = refreshed(tokens, response, now=now, id_token=id_token, assume_expires_in=None)
+    return replace(
+        fresh,
+        access_token=tokens.access_token,
+        token_type=tokens.token_type,
+        scope=tokens.scope,
+        issued_at=tokens.issued_at,
+        expires_at=tokens.expires_at,
+    )
+
+
+def expired(tokens: Tokens | RouteToken, now: float) -> bool:
     """Whether the access token is past its end. One of unknown life is tried until refused."""
     return tokens.expires_at is not None and now >= _usable_until(tokens, tokens.expires_at)
 
 
-def due(tokens: Tokens, now: float, *, ahead: float, jitter: float) -> bool:
+def due(tokens: Tokens | RouteToken, now: float, *, ahead: float, jitter: float) -> bool:
     """Whether the token is in the last part of its life, where it is renewed behind the caller.
 
     `ahead` is that part as a fraction of the whole life; up to `jitter` of it is taken off, by a
     number drawn from the token itself, so that sessions of one minute do not renew in one second
     and every process agrees about one session.
     """
-    return tokens.refresh_token is not None and now >= quiet_until(
-        tokens, ahead=ahead, jitter=jitter
-    )
+    return _renewable(tokens) and now >= quiet_until(tokens, ahead=ahead, jitter=jitter)
 
 
-def quiet_until(tokens: Tokens, *, ahead: float, jitter: float) -> float:
+def _renewable(tokens: Tokens | RouteToken) -> bool:
+    return isinstance(tokens, RouteToken) or tokens.refresh_token is not None
+
+
+def quiet_until(tokens: Tokens | RouteToken, *, ahead: float, jitter: float) -> float:
     """Until when a request needs nothing but the access token as it is."""
     if tokens.expires_at is None:
         return inf
     end = _usable_until(tokens, tokens.expires_at)
-    if tokens.refresh_token is None:
+    if not _renewable(tokens):
         return end
     part = ahead * (tokens.expires_at - tokens.issued_at)
     return end - part * (1 - jitter * _spread(tokens.access_token))
 
 
-def _usable_until(tokens: Tokens, expires_at: float) -> float:
+def _usable_until(tokens: Tokens | RouteToken, expires_at: float) -> float:
     """A moment before the end: `exp` counts whole seconds, and the call takes time to arrive."""
     return expires_at - min(1.0, (expires_at - tokens.issued_at) / 5)
 

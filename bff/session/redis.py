@@ -204,9 +204,10 @@ class RedisStore:
         owner: str,
         new_version: str,
         refresh_at: float | None,
+        renewed: bool = True,
     ) -> bool:
         """Write over that version under the last lease."""
-        args = (version, owner, new_version, sealed, _ms(refresh_at))
+        args = (version, owner, new_version, sealed, _ms(refresh_at), "1" if renewed else "0")
         try:
             return bool((await self._write("replace", key, *args))[1])
         except StoreUnavailable:

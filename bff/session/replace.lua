@@ -1,4 +1,4 @@
--- ARGV: channel, tag, version, owner, new version, sealed, refresh or ''
+-- ARGV: channel, tag, version, owner, new version, sealed, refresh or '', '1' if renewed
 local there = read('v', 'lo')
 if not there[1] then return {now, 0} end
 if there[1] == ARGV[5] then
@@ -10,7 +10,8 @@ end
 if there[1] ~= ARGV[3] or there[2] ~= ARGV[4] then return {now, 0} end
 -- First what frees memory: after that Redis refuses no write, though it has no memory to spare.
 -- The old refresh token is spent; the new one must not be lost for want of a few octets.
-redis.call('HDEL', KEY, 'lo', 'lu', 'un', 'd4', 'dc', 'nb')
+redis.call('HDEL', KEY, 'lo', 'lu')
+if ARGV[8] == '1' then redis.call('HDEL', KEY, 'un', 'd4', 'dc', 'nb') end
 redis.call('HSET', KEY, 'v', ARGV[5], 's', ARGV[6], 'rf', ARGV[7])
 expire()
 announce()

@@ -8,6 +8,7 @@ at a time is at it, and all obey the provider's Retry-After.
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -61,6 +62,7 @@ class Revocations:
         background: Background,
     ) -> None:
         self._both = frontend.logout.revoke_access_token
+        self._exchanges = server.config.route_tokens == "exchange"
         self._frontend = frontend.name
         self._store = store
         self._clock = clock
@@ -73,9 +75,16 @@ class Revocations:
         # Of one try: the metadata, the call, and the store before and after.
         self._lease = 2 * server.config.total_timeout + 3 * frontend.session.store_deadline
 
-    def revoke(self, *, refresh_token: str | None, access_token: str) -> None:
-        """Revoke at the provider, behind the caller (RFC 7009)."""
-        too = access_token if refresh_token is None or self._both else None
+    def revoke(
+        self, *, refresh_token: str | None, access_token: str, others: Sequence[str] = ()
+    ) -> None:
+        """Revoke at the provider, behind the caller (RFC 7009).
+
+        `others`: access tokens of routes, which were got through the refresh token and end with it,
+        or by an exchange, and then need not (RFC 8693 §2.2.1).
+        """
+        all_too = refresh_token is None or self._both
+        too = [access_token, *others] if all_too else others if self._exchanges else []
         self._background.run(self._revoke(refresh_token, too))
 
     async def length(self) -> int:
@@ -104,12 +113,12 @@ class Revocations:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
 
-    async def _revoke(self, refresh_token: str | None, access_token: str | None) -> None:
+    async def _revoke(self, refresh_token: str | None, access_tokens: Sequence[str]) -> None:
         if refresh_token is not None:
             answer = await revoke_once(self._server, refresh_token, hint="refresh_token")
             if answer.outcome is Revoked.LATER and not await self._queue(refresh_token, answer):
                 await revoke(self._server, refresh_token, hint="refresh_token")
-        if access_token is not None:
+        for access_token in access_tokens:
             # Not queued: it is over soon by itself, and the store is to hold no more than it must.
             await revoke(self._server, access_token, hint="access_token")
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from bff.clock import Clock
 from bff.config.load import FrontEnd
+from bff.config.route_section import Route
 from bff.journal.log import Event, tag, tell
 from bff.keys import Keyring, derive
 from bff.problem import Reason, Refused
@@ -23,6 +24,7 @@ from bff.session.kept import KeptLogouts
 from bff.session.opened import Found, Opened
 from bff.session.record import Deadlines, Session, Tokens
 from bff.session.refresh import Refresher
+from bff.session.route_tokens import RouteTokens
 from bff.session.seal import Sealer, store_key
 from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
@@ -124,6 +126,28 @@ class Sessions:
                 wanted=wanted,
             )
         return self._client_tokens[provider, wanted]
+
+    def route_tokens(self, route: Route) -> RouteTokens:
+        """A person's tokens for that route alone; routes that want the same share them."""
+        return RouteTokens(
+            route,
+            frontend=self.frontend,
+            opened=self._opened,
+            clock=self.clock,
+            background=self.background,
+            dealings=self.dealings,
+            told=self.access_refused,
+        )
+
+    def access_refused(self, found: Found, refused: Refused) -> None:
+        """Tell the auditor that a session may not use a route."""
+        tell(
+            Event.ACCESS_REFUSED,
+            frontend=self.frontend.name,
+            session=self.session_tag(found.session_id),
+            person=self.person_tag(found.session),
+            reason=refused.reason.value,
+        )
 
     def follow(self, found: Found, told: Told, seen: Seen | None = None) -> Follower:
         """Let `told` be called with the reason when the session ends, wherever that happens.
@@ -255,13 +279,20 @@ class Sessions:
         except StoreUnavailable:
             tell(Event.STORE_FAILED, operation="index_remove")  # pruned at its deadline
 
-    def revoke(self, iss: str, tokens: Tokens) -> None:
-        """Revoke at the provider that gave them, behind the caller (RFC 7009)."""
+    def revoke(self, iss: str, tokens: Tokens, others: Sequence[str] = ()) -> None:
+        """Revoke at the provider that gave them, behind the caller (RFC 7009).
+
+        `others`: access tokens of routes."""
         theirs = self.dealings.get(iss)
         if theirs is not None:  # else nobody knows where, or as whom
             theirs.revocations.revoke(
-                refresh_token=tokens.refresh_token, access_token=tokens.access_token
+                refresh_token=tokens.refresh_token, access_token=tokens.access_token, others=others
             )
+
+    def revoke_all(self, session: Session) -> None:
+        """Revoke whatever a session that has ended holds, behind the caller."""
+        others = [each.access_token for each in session.route_tokens.values()]
+        self.revoke(session.identity.iss, session.tokens, others)
 
     async def queued_revocations(self) -> int:
         """How many revocations wait in the store. Raises StoreUnavailable."""
@@ -277,7 +308,7 @@ class Sessions:
         theirs = (former.identity.iss, former.identity.sub)
         another = theirs != (by.identity.iss, by.identity.sub)
         if another or self.frontend.logout.revoke_former:
-            self.revoke(former.identity.iss, former.tokens)
+            self.revoke_all(former)
 
     def session_tag(self, session_id: str) -> str:
         """How the log names a session: a keyed hash (E-07)."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from bff.config.provider_section import RouteTokenWay
 from bff.problem import Reason
 from bff.provider.token_answer import TokenAnswer
-from bff.session.record import Session, due, expired
+from bff.session.record import RouteToken, Session, due, expired
 from bff.session.store import Release
 
 
@@ -28,6 +29,13 @@ def need(session: Session, now: float, *, ahead: float, jitter: float) -> Need:
     if expired(tokens, now):
         return Need.IMPOSSIBLE if tokens.refresh_token is None else Need.NOW
     return Need.AHEAD if due(tokens, now, ahead=ahead, jitter=jitter) else Need.NOTHING
+
+
+def need_for(token: RouteToken | None, now: float, *, ahead: float, jitter: float) -> Need:
+    """The same of a token that a route has for itself."""
+    if token is None or expired(token, now):
+        return Need.NOW
+    return Need.AHEAD if due(token, now, ahead=ahead, jitter=jitter) else Need.NOTHING
 
 
 class Step(StrEnum):
@@ -49,6 +57,8 @@ STEPS: Final[Mapping[tuple[TokenAnswer, bool], Step]] = {
     (TokenAnswer.INVALID_GRANT, True): Step.END_INTERRUPTED,
     (TokenAnswer.CLIENT_REFUSED, False): Step.RELEASE_CLEAN,
     (TokenAnswer.CLIENT_REFUSED, True): Step.RELEASE_CLEAN,
+    (TokenAnswer.NOT_TO_BE_HAD, False): Step.RELEASE_400,
+    (TokenAnswer.NOT_TO_BE_HAD, True): Step.RELEASE_400,
     (TokenAnswer.DEFINITE_400, False): Step.RELEASE_400,
     (TokenAnswer.DEFINITE_400, True): Step.RELEASE_400,
     (TokenAnswer.UNSURE, False): Step.RELEASE_UNSURE,
@@ -57,6 +67,8 @@ STEPS: Final[Mapping[tuple[TokenAnswer, bool], Step]] = {
     (TokenAnswer.PASSING, True): Step.RELEASE_CLEAN,
 }
 
+# Refused, without a word by which the token could be told to be dead.
+DEFINITE_400S: Final = frozenset({TokenAnswer.NOT_TO_BE_HAD, TokenAnswer.DEFINITE_400})
 PATIENCE_400: Final = 3600.0  # seconds
 
 
@@ -81,4 +93,36 @@ RELEASES: Final[Mapping[Step, Release]] = {
     Step.RELEASE_CLEAN: Release.CLEAN,
     Step.RELEASE_UNSURE: Release.UNSURE,
     Step.RELEASE_400: Release.DEFINITE_400,
+}
+
+
+class RouteStep(StrEnum):
+    """What the owner of the lease does after an answer about a token for one route (R-12)."""
+
+    STORE = "store"
+    REFUSE = "refuse"  # this route alone: the session lives, and so does everything else of it
+    PROVE = "prove"  # it may be the session's own tokens: they are renewed, and then once more
+    LATER = "later"  # of this route alone, and nobody else is held back
+    BACK_OFF = "back_off"
+    BACK_OFF_UNSURE = "back_off_unsure"
+
+
+# No answer about a route ends a session: a provider says `invalid_grant` also where a person has
+# not consented to one API. Only a refresh for the session itself is a proof (R-06).
+ROUTE_STEPS: Final[Mapping[tuple[TokenAnswer, RouteTokenWay], RouteStep]] = {
+    (TokenAnswer.GRANTED, "refresh"): RouteStep.STORE,
+    (TokenAnswer.GRANTED, "exchange"): RouteStep.STORE,
+    (TokenAnswer.INVALID_GRANT, "refresh"): RouteStep.PROVE,
+    (TokenAnswer.INVALID_GRANT, "exchange"): RouteStep.PROVE,
+    (TokenAnswer.CLIENT_REFUSED, "refresh"): RouteStep.LATER,
+    (TokenAnswer.CLIENT_REFUSED, "exchange"): RouteStep.LATER,
+    (TokenAnswer.NOT_TO_BE_HAD, "refresh"): RouteStep.REFUSE,
+    (TokenAnswer.NOT_TO_BE_HAD, "exchange"): RouteStep.REFUSE,
+    # `invalid_request` is how an exchange refuses the token it is shown (RFC 8693 §2.2.2).
+    (TokenAnswer.DEFINITE_400, "refresh"): RouteStep.PROVE,
+    (TokenAnswer.DEFINITE_400, "exchange"): RouteStep.PROVE,
+    (TokenAnswer.UNSURE, "refresh"): RouteStep.BACK_OFF_UNSURE,
+    (TokenAnswer.UNSURE, "exchange"): RouteStep.BACK_OFF,  # nothing was there to be spent
+    (TokenAnswer.PASSING, "refresh"): RouteStep.BACK_OFF,
+    (TokenAnswer.PASSING, "exchange"): RouteStep.BACK_OFF,
 }

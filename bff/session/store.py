@@ -158,11 +158,13 @@ class Store(Protocol):
         owner: str,
         new_version: str,
         refresh_at: float | None,
+        renewed: bool = True,
     ) -> bool:
         """Write over `version` only, if `owner` was the last to be granted the lease; ends it.
 
         Also after that has lapsed: nobody has presented the refresh token since. Sets the refresh
-        deadline, earlier or later; idle and absolute stay.
+        deadline, earlier or later; idle and absolute stay. `renewed`: the refresh token is another
+        or has proven good, so what is known of a spent or refused one is forgotten; else it stays.
         """
         ...
 

@@ -25,6 +25,7 @@ _ANSWERING: Final = (
     "token:authorization_code",
     "token:refresh_token",
     "token:client_credentials",
+    "token:urn:ietf:params:oauth:grant-type:token-exchange",
     "userinfo",
     "revoke",
     "end_session",

@@ -29,8 +29,9 @@ site. Waiting calls answer 504 after `timeout` seconds (10).
 A `Fault` is `{"endpoint", "at"?: "before" or "after", "count"?, "delay"?, "hold"?, "drop"?,
 "status"?, "error"?, "body"?, "content_type"?, "retry_after"?, "departure"?}`. Endpoints:
 `discovery`, `jwks`, `authorize`, `choose`, `consent`, `token`, `token:authorization_code`,
-`token:refresh_token`, `token:client_credentials`, `userinfo`, `revoke`, `end_session`, `confirm`
-(departures: `departures`);
+`token:refresh_token`, `token:client_credentials`,
+`token:urn:ietf:params:oauth:grant-type:token-exchange`, `userinfo`, `revoke`, `end_session`,
+`confirm` (departures: `departures`);
 `id_token`, `id_token:authorization_code`, `id_token:refresh_token` (departures: `id_token`);
 `userinfo_token`, of a signed answer (departures: `userinfo`);
 `logout_token` (departures: `logout_token`);

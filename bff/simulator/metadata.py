@@ -33,7 +33,7 @@ async def discovery(realm: Realm, _call: Call) -> Response:
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": _grant_types(realm),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGS),
         "token_endpoint_auth_methods_supported": methods,
@@ -59,6 +59,12 @@ async def discovery(realm: Realm, _call: Call) -> Response:
     document["mtls_endpoint_aliases"] = _aliases(settings, document)
     document |= realm.switches.discovery
     return JSONResponse({name: value for name, value in document.items() if value is not None})
+
+
+def _grant_types(realm: Realm) -> list[str]:
+    known = ["authorization_code", "refresh_token", "client_credentials"]
+    exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+    return [*known, *([exchange] if realm.switches.token_exchange else [])]
 
 
 def _aliases(settings: Settings, document: Mapping[str, object]) -> dict[str, str] | None:

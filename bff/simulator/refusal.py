@@ -81,6 +81,9 @@ class Reason(StrEnum):
     REQUEST_URI_EXPIRED = "request_uri_expired"
     RESOURCE = "resource"
     RESOURCE_WIDENED = "resource_widened"
+    TARGET_UNKNOWN = "target_unknown"
+    TOKEN_TYPE = "token_type"
+    SUBJECT_TOKEN = "subject_token"
     ID_TOKEN_HINT = "id_token_hint"
     LOGIN_REQUIRED = "login_required"
     CONSENT_REQUIRED = "consent_required"
@@ -190,6 +193,10 @@ ANSWERS: Final[Mapping[Reason, Answer]] = {
     Reason.REQUEST_URI_OF_ANOTHER: _bad("invalid_request_uri", "Another client pushed this"),
     Reason.REQUEST_URI_EXPIRED: _bad("invalid_request_uri", "The request was pushed too long ago"),
     Reason.RESOURCE: _bad("invalid_target", "resource is an absolute URI without a fragment"),
+    Reason.TARGET_UNKNOWN: _bad("invalid_target", "No API of that name"),
+    Reason.TOKEN_TYPE: _bad("invalid_request", "Only access tokens are exchanged, for their like"),
+    # RFC 8693 §2.2.2: not invalid_grant.
+    Reason.SUBJECT_TOKEN: _bad("invalid_request", "subject_token is not good"),
     Reason.RESOURCE_WIDENED: _bad("invalid_target", "A resource that was not asked for at first"),
     Reason.ID_TOKEN_HINT: _bad("invalid_request", "id_token_hint was not issued here"),
     Reason.LOGIN_REQUIRED: _bad("login_required", "Nobody suitable is signed in"),

@@ -39,6 +39,9 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_dpop_nonces: Literal["never", "on_success", "demanded"] = "never"
     par: Literal["absent", "offered", "required"] = "absent"
     assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"  # and nothing else
+    token_exchange: bool = True
+    exchange_issues: str | None = "urn:ietf:params:oauth:token-type:access_token"  # null: not said
+    exchange_refuses: tuple[str, ...] = ()  # targets that it does not know
     empty_refusals: bool = False  # the token endpoint refuses with an empty 400, whatever it is
     drop_scopes: tuple[str, ...] = ()  # granted less than asked
     discovery: Mapping[str, Any] = {}  # laid over the metadata; null omits the member

@@ -1,4 +1,4 @@
-"""`/token`: codes and refresh tokens in, tokens out (RFC 6749 §4.1.3, §4.4, §6; RFC 9068).
+"""`/token`: codes and tokens in, tokens out (RFC 6749 §4.1.3, §4.4, §6; RFC 8693; RFC 9068).
 
 The client proves itself first. A code is good once, a refresh token once where tokens are rotated;
 a second use of either ends the grant with all that was issued under it.
@@ -24,6 +24,7 @@ from bff.simulator.refusal import Reason, Refused
 from bff.simulator.settings import OF_PEOPLE, SCOPES, Client
 from bff.simulator.watch import NO_STORE, json_refusal
 
+_ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
 
 
@@ -40,6 +41,8 @@ async def token(realm: Realm, call: Call) -> Response:
             answer = _refreshed(realm, client, form, jkt, x5t)
         case "client_credentials":
             answer = _own(realm, client, form, jkt, x5t)
+        case "urn:ietf:params:oauth:grant-type:token-exchange" if realm.switches.token_exchange:
+            answer = _exchanged(realm, client, form, jkt, x5t)
         case _:
             raise Refused(Reason.GRANT_TYPE_UNSUPPORTED)
     told = {} if jkt is None else told_nonce(realm)
@@ -65,8 +68,8 @@ def _redeemed(
         now=realm.clock.now(),
     )
     grant = replace(grant, dpop_jkt=agreed(grant.dpop_jkt, jkt), x5t=x5t)
-    _check_resource(grant, form)
-    answer = _access(realm, grant, grant.scope)
+    resource = _named(grant, form)
+    answer = _access(realm, grant, grant.scope, audience=resource)
     if "offline_access" in grant.scope:
         answer |= _refresh(realm, grant)
     return answer | _identity(realm, client, grant, answer["access_token"], grant.nonce)
@@ -84,12 +87,15 @@ def _refreshed(
         now=now,
     )
     grant = replace(known.grant, dpop_jkt=agreed(known.grant.dpop_jkt, jkt), x5t=x5t)
-    _check_resource(grant, form)
+    resource = _named(grant, form)
     scope = _narrowed(grant, form.get("scope"))
     if switches.access_token_dies_at_refresh:
         realm.grants.kill_access_tokens(grant)
     answer = _access(
-        realm, grant, tuple(name for name in scope if name not in switches.drop_scopes)
+        realm,
+        grant,
+        tuple(name for name in scope if name not in switches.drop_scopes),
+        audience=resource,
     )
     if switches.rotate:
         realm.grants.spend(presented, now=now)
@@ -128,10 +134,34 @@ def _own(
     return _access(realm, grant, scope, audience=named or None)
 
 
-def _check_resource(grant: Grant, form: Parameters) -> None:
-    """No API that was not named at first (RFC 8707 §2.2)."""
-    if not set(form.all("resource")) <= set(grant.resource):
+def _exchanged(
+    realm: Realm, client: Client, form: Parameters, jkt: str | None, x5t: str | None
+) -> dict[str, Any]:
+    """A person's token for another API, for one that is good (RFC 8693 §2)."""
+    switches = realm.switches
+    if form.required("subject_token_type") != _ACCESS_TOKEN or form.get(
+        "requested_token_type"
+    ) not in (None, _ACCESS_TOKEN):
+        raise Refused(Reason.TOKEN_TYPE)
+    subject = realm.grants.access_token(form.required("subject_token"), now=realm.clock.now())
+    if subject is None or subject.grant.client_id != client.client_id:
+        raise Refused(Reason.SUBJECT_TOKEN)
+    grant = replace(subject.grant, dpop_jkt=agreed(subject.grant.dpop_jkt, jkt), x5t=x5t)
+    audience = form.get("audience")
+    named = (*resource_of(form), *(() if audience is None else (audience,)))
+    if not named or set(named) & set(switches.exchange_refuses):
+        raise Refused(Reason.TARGET_UNKNOWN)
+    answer = _access(realm, grant, _narrowed(grant, form.get("scope")), audience=named)
+    issued = switches.exchange_issues
+    return answer | ({} if issued is None else {"issued_token_type": issued})
+
+
+def _named(grant: Grant, form: Parameters) -> tuple[str, ...] | None:
+    """The APIs that this token alone is for, of those named at first (RFC 8707 §2.2)."""
+    resource = form.all("resource")
+    if not set(resource) <= set(grant.resource):
         raise Refused(Reason.RESOURCE_WIDENED)
+    return tuple(resource) or None
 
 
 def _narrowed(grant: Grant, wanted: str | None) -> tuple[str, ...]:

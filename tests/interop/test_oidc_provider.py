@@ -3,8 +3,7 @@
 The BFF is `http://localhost`, the provider `http://127.0.0.1`: two sites, as in real life.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from tests.parts.config import config
 from tests.parts.raw import Villain, villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, bind, serving
+from tests.parts.waiting import until
 
 SHORT: Final = 2  # seconds; the life of an access token that a test waits for
 LONG: Final = 60
@@ -59,14 +59,6 @@ def browser(world: World) -> Iterator[Browser]:
     world.upstream.script()
     with browsing(world.site) as browser:
         yield browser
-
-
-def until(met: Callable[[], bool]) -> None:
-    """Return when it is so. The provider's clock is its own process's and cannot be put forward."""
-    deadline = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def sign_in(browser: Browser, visitor: Visitor, **query: str) -> httpx.Response:

@@ -8,12 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.interop.oidc_provider import OidcProvider, Visitor, application, oidc_provider
-from tests.interop.test_oidc_provider import sign_in, token_at, until
+from tests.interop.test_oidc_provider import sign_in, token_at
 from tests.parts.browser import browsing
 from tests.parts.client_keys import ALGS, jwt_lines, write_key
 from tests.parts.config import config
 from tests.parts.raw import Villain, villain
 from tests.parts.site import Site, bind, serving
+from tests.parts.waiting import until
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ It announces its revocation endpoint in RFC 8414's metadata alone, ends the old 
 moment a refresh succeeds, and takes a refresh token that comes twice for a theft.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from tests.parts.config import config
 from tests.parts.raw import Villain, villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, bind, serving
+from tests.parts.waiting import until
 
 SECONDS = 3  # the life of an access token
 
@@ -52,14 +52,6 @@ def ada(world: World, redis: RedisProcess) -> Iterator[Browser]:
         landed = browser.callback(visitor.visit(browser.to_provider("/orders")))
         assert landed.status_code == 200, landed.text
         yield browser
-
-
-def until(met: Callable[[], bool]) -> None:
-    """Return when it is so. The provider's clock is its own process's and cannot be put forward."""
-    deadline = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def token_at(upstream: Villain) -> str:

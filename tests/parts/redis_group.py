@@ -1,22 +1,15 @@
 """Several real Redis processes that belong together: a master with its replica and a sentinel."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.parts.certificates import Authority
 from tests.parts.redis_process import RedisProcess, free_port, redis_process
+from tests.parts.waiting import until
 
 PATIENCE = 30.0  # seconds
 QUICK = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
-
-
-def until(wanted: Callable[[], bool]) -> None:
-    """Ask again until it is so."""
-    end = time.monotonic() + PATIENCE
-    while not wanted():
-        assert time.monotonic() < end, "it did not come to that"
 
 
 def in_sync(master: RedisProcess) -> None:

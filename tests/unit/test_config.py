@@ -286,11 +286,11 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      "require",
      "routes.0.require is asked of a session, and this route is open without one;"
      ' remove it, or use auth = "user"'),
-    ({"route": 'audience = "reports"'}, "audience",
-     "routes.0.audience is about a token of our own, and this route gets none;"
-     ' remove it, or use auth = "client"'),
+    ({"route": 'auth = "none"\naudience = "reports"'}, "audience",
+     'routes.0.audience is about a token that a route with auth = "none" does not get;'
+     ' remove it, or use auth = "user"'),
     ({"route": "anonymous = true"}, "anonymous",
-     "routes.0.anonymous is about a token of our own, and this route gets none;"
+     'routes.0.anonymous is about a token that a route with auth = "user" does not get;'
      ' remove it, or use auth = "client"'),
     ({"route": 'auth = "client"\nprovider = "corp"'}, "provider",
      "routes.0.provider is no provider of this file;"

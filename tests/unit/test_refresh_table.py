@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bff.config.provider_section import RouteTokenWay
 from bff.provider.token_answer import TokenAnswer
 from bff.session.record import Identity, Session, Tokens
-from bff.session.steps import STEPS, Need, Step, is_dead, need
+from bff.session.steps import ROUTE_STEPS, STEPS, Need, RouteStep, Step, is_dead, need
 
 
 def session(*, issued_at: float, life: float | None, refresh_token: str | None = "r") -> Session:
@@ -51,6 +52,16 @@ def test_only_a_dead_refresh_token_ends_a_session() -> None:
 def test_a_token_that_may_have_been_spent_is_interrupted_and_not_rejected() -> None:
     assert STEPS[TokenAnswer.INVALID_GRANT, True] is Step.END_INTERRUPTED
     assert STEPS[TokenAnswer.INVALID_GRANT, False] is Step.END_REJECTED
+
+
+@pytest.mark.rule("R-12")
+def test_every_answer_about_a_route_has_its_step_and_none_ends_the_session() -> None:
+    ways: tuple[RouteTokenWay, ...] = ("refresh", "exchange")
+    assert ROUTE_STEPS.keys() == set(itertools.product(TokenAnswer, ways))
+    assert {ROUTE_STEPS[TokenAnswer.GRANTED, way] for way in ways} == {RouteStep.STORE}
+    assert not {step.value for step in RouteStep} & {"end_rejected", "end_interrupted"}
+    unsure = {pair for pair, step in ROUTE_STEPS.items() if step is RouteStep.BACK_OFF_UNSURE}
+    assert unsure == {(TokenAnswer.UNSURE, "refresh")}  # an exchange spends nothing
 
 
 @pytest.mark.parametrize(

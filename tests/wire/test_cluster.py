@@ -11,8 +11,9 @@ from bff.session.seal import store_key
 from tests.conftest import Sites
 from tests.parts.answers import cookie_lines, reason
 from tests.parts.browser import Browser, browsing
-from tests.parts.redis_group import ClusterOfThree, cluster_of_three, follows, until
+from tests.parts.redis_group import ClusterOfThree, cluster_of_three, follows
 from tests.parts.redis_process import RedisProcess
+from tests.parts.waiting import until
 
 pytestmark = pytest.mark.usefixtures("provider")
 

@@ -15,8 +15,9 @@ from tests.conftest import Sites
 from tests.parts.answers import cookie_lines, reason
 from tests.parts.browser import Browser, browsing
 from tests.parts.control import Control
-from tests.parts.redis_group import Watched, in_sync, replicated, until, watched
+from tests.parts.redis_group import Watched, in_sync, replicated, watched
 from tests.parts.redis_process import RedisProcess
+from tests.parts.waiting import until
 
 REFRESH = "token:refresh_token"
 OVER = 'assume_expires_in = "1ms"\ntotal_timeout = "2s"'

@@ -116,22 +116,22 @@ def test_a_lease_with_too_little_left_is_given_up_before_the_token_is_presented(
     sites: Sites, provider: Control, store: str
 ) -> None:
     site = sites(store=store, provider=OVER, session='idle = "29m"')
-    refresher = (
+    leases = (
         site.application.site.fronts["default"]
         .front.sessions.dealings[provider.simulator.issuer]
-        .refresher
+        .leases
     )
-    whole = refresher._lease_seconds
+    whole = leases._seconds
     provider.switch(omit_expires_in=True)
     with browsing(site) as ada:
         ada.sign_in()
         provider.switch(omit_expires_in=False)
         # As if this process had been stopped for the rest between the lease and the request.
-        refresher._lease_seconds = refresh_budget(2.0, 1.0)
+        leases._seconds = refresh_budget(2.0, 1.0)
         refused = ada.fetch("GET", "/api/token")
         assert (refused.status_code, refused.json()["reason"]) == (503, "provider_unavailable")
         assert provider.count(REFRESH) == 0
-        refresher._lease_seconds = whole
+        leases._seconds = whole
         # Given back clean: nobody has to wait for it to lapse, nor to fear for the token.
         assert ada.fetch("GET", "/api/token").status_code == 200
     assert provider.count(REFRESH) == 1

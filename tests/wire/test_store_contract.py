@@ -392,6 +392,25 @@ def test_the_time_of_the_first_definite_400_stays_until_a_replace(run: Run) -> N
     run(scenario)
 
 
+def test_a_replace_that_spent_nothing_keeps_what_is_known_of_the_refresh_token(run: Run) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.create()
+        store = bench.store
+        for owner, how in (("l1", Release.DEFINITE_400), ("l2", Release.UNSURE)):
+            await store.lease(KEY, "v1", owner=owner, seconds=5)
+            await store.release(KEY, owner=owner, how=how, credentials="c")
+        await store.lease(KEY, "v1", owner="l3", seconds=5)
+        assert await store.replace(
+            KEY, "v1", b"x", owner="l3", new_version="v2", refresh_at=None, renewed=False
+        )
+        lease = await store.lease(KEY, "v2", owner="l4", seconds=5)
+        assert lease.outcome is LeaseOutcome.GRANTED_AFTER_LAPSE
+        assert lease.definite_400_at is not None
+        assert lease.definite_400_by == "c"
+
+    run(scenario)
+
+
 def test_nobody_gets_a_lease_before_not_before(run: Run) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.create()

@@ -16,8 +16,9 @@ from tests.parts.browser import Browser, browsing
 from tests.parts.certificates import Authority, authority
 from tests.parts.config import config
 from tests.parts.control import Control
-from tests.parts.redis_group import ClusterOfThree, Watched, cluster_of_three, until, watched
+from tests.parts.redis_group import ClusterOfThree, Watched, cluster_of_three, watched
 from tests.parts.site import Site, serving
+from tests.parts.waiting import until
 
 PATIENT = 'store_deadline = "3s"'
 

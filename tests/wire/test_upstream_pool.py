@@ -11,6 +11,7 @@ from bff.problem import Reason
 from bff.relay.connection import UpstreamConnection
 from bff.relay.upstream import IDLE_SECONDS, Upstream
 from tests.parts.raw import Villain, villain
+from tests.parts.waiting import until
 
 PATIENCE = 20.0  # seconds until a test gives up
 
@@ -65,6 +66,7 @@ def bounded(
         await asyncio.sleep(0)  # closing takes a turn of the loop
 
     asyncio.run(main())
+    until(lambda: upstream.connections >= connections)  # it takes them in a thread of its own
     assert upstream.connections == connections
 
 
