@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from itsdangerous import Signer
 
-from bff.caller.request import BrowserRequest, Section
+from bff.caller.request import SECTIONS_KEPT, BrowserRequest, Section
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.keys import KEY_ID, Key, Keyring, derive
@@ -83,7 +83,7 @@ def pairs(request: BrowserRequest | Section) -> list[tuple[str, str]]:
     return found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=SECTIONS_KEPT)
 def _read(cookies: Cookies, section: Section) -> str:
     """The session id. A browser sends its cookies again and again; only a refusal is not kept."""
     frontend = cookies.frontend

@@ -15,6 +15,9 @@ from bff.problem import Headers
 NAVIGATE: Final = b"navigate"
 
 
+SECTIONS_KEPT: Final = 2048  # by whoever keeps something of each: what one holds, all keep alive
+
+
 class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A request's method and header section, and what follows from them alone.
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from typing_extensions import override
 
-from bff.caller.request import Section, join_fields, section_of
+from bff.caller.request import SECTIONS_KEPT, Section, join_fields, section_of
 from bff.problem import Headers, Reason, Refused
 
 TARGET_OCTETS: Final = 8 * 1024
@@ -64,7 +64,9 @@ def _read_section(
     return section_of(method, listed, fields, upgrade=judge_upgrade(fields, asked=asked))
 
 
-_remembered = lru_cache(maxsize=2048)(_read_section)  # a refusal is reckoned anew each time
+_remembered = lru_cache(maxsize=SECTIONS_KEPT)(
+    _read_section
+)  # a refusal is reckoned anew each time
 
 
 def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> Head:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus, urlsplit
 import msgspec
 from typing_extensions import override
 
-from bff.caller.request import BrowserRequest, Section
+from bff.caller.request import SECTIONS_KEPT, BrowserRequest, Section
 from bff.caller.same_origin import is_opened, require_own_socket, require_same_origin
 from bff.config.dev_server import is_dev_server
 from bff.config.load import FrontEnd
@@ -32,7 +32,6 @@ from bff.relay.hop import VIA, about_peer, framing, max_forwards, via_line
 
 _INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
-REMEMBERED: Final = 4096  # sections of all routes
 _WITH_TOKEN: Final = frozenset({"user", "client"})  # never without one
 TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
 
@@ -107,7 +106,7 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
     _admit_query(way, request)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=SECTIONS_KEPT)
 def _admit_section(way: Relayed, section: Section) -> None:
     # The provider's site leads back to the application after a logout. A page that is opened with
     # nobody's rights, on loopback, gives that site nothing.
@@ -199,7 +198,7 @@ class Passed(msgspec.Struct, frozen=True, eq=False, gc=False):
         return "<Passed>"
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=SECTIONS_KEPT)
 def _passed(way: Relayed, section: Section) -> Passed:
     passed = to_upstream(section.headers, route_sets=way.fixed_names, cookies=way.request_cookies)
     fields = b"".join(b"%s: %s\r\n" % field for field in passed)

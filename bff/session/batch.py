@@ -6,7 +6,6 @@ Pure: `peek` carries them. A reply is believed only when the batch's nonce has c
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from time import perf_counter
 from typing import Final
 
@@ -75,13 +74,28 @@ def is_master(reply: object) -> bool:
 
 
 def read_fields(fields: Fields) -> Live | Ended:
-    """What the fields of a record or tombstone say. Raises StoreUnavailable."""
-    return _read(*fields)
+    """What the fields of a record or tombstone say. Raises StoreUnavailable.
+
+    A record that nobody writes answers the same again and again: the last answer of each key is
+    kept, and of a key no more than that, for records change as long as they live.
+    """
+    tag = fields[0] or b""
+    known = _last.get(tag)
+    if known is not None and known[0] == fields:
+        return known[1]
+    there = _read(fields)
+    if isinstance(there, Live):
+        if len(_last) >= _KEPT:
+            _last.clear()
+        _last[tag] = fields, there
+    return there
 
 
-@lru_cache(maxsize=8192)
-def _read(*fields: bytes | None) -> Live | Ended:
-    """Pure, and a record that nobody writes answers the same again and again."""
+_KEPT: Final = 8192  # keys
+_last: Final[dict[bytes, tuple[Fields, Live]]] = {}
+
+
+def _read(fields: Fields) -> Live | Ended:
     _, version, idle_at, absolute_at, refresh_at, seen_at, reason = fields
     try:
         if reason is not None:
