@@ -4,11 +4,12 @@ Whatever fails, no session begins, the former one stays as it was, and the token
 come are worthless again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from bff.browser.front import Front
 from bff.caller.device import device_words
 from bff.caller.request import BrowserRequest
+from bff.config.access import claims_named
 from bff.config.provider_section import Provider
 from bff.journal.log import Event, tell
 from bff.journal.metrics import CREATED, ENDED, count
@@ -169,11 +170,11 @@ def _session(
         nonce=id_token.nonce,
         auth_time=id_token.auth_time,
         acr=id_token.acr,
-        claims=_named(shown, front.frontend.session.claims),
+        claims=claims_named(shown, front.frontend.session.claims),
         organization=None
         if provider.organization is None
         else organization_in(provider.organization, id_token.claims),
-        held=_named(signed_first, claims_asked(front.frontend.routes)),
+        held=claims_named(signed_first, claims_asked(front.frontend.routes)),
     )
     return Session(
         frontend=front.frontend.name,
@@ -188,10 +189,6 @@ def _session(
 def _kept(provider: Provider, response: TokenResponse) -> str:
     """The ID token, where it has been looked at."""
     return (response.id_token or "") if provider.identity == "openid" else ""
-
-
-def _named(said: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
-    return {name: said[name] for name in names if name in said}
 
 
 async def _end_former(

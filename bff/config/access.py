@@ -4,7 +4,7 @@ Values, never expressions: a scope may hold the value of a claim, a claim is com
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -21,6 +21,29 @@ SCOPE_VALUE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 def claims_in_scope(template: str) -> tuple[str, ...]:
     """The claims whose values a scope of the file is made with."""
     return tuple(_CLAIM.findall(template))
+
+
+_ABSENT: Final = object()
+
+
+def claims_named(claims: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    """The claims of those names, as far as they are there.
+
+    A name with a slash in front leads into a claim that is an object (RFC 6901). Where that claim
+    is there and the way ends before its goal, the value is None: it says that there is none.
+    """
+    found = ((name, _claim(claims, name)) for name in names)
+    return {name: value for name, value in found if value is not _ABSENT}
+
+
+def _claim(claims: Mapping[str, object], name: str) -> object:
+    if not name.startswith("/"):
+        return claims.get(name, _ABSENT)
+    first, *rest = (part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
+    there = claims.get(first, _ABSENT)
+    for part in rest:
+        there = there.get(part) if isinstance(there, Mapping) else None
+    return there
 
 
 def scope_with(template: str, claims: Mapping[str, object]) -> str | None:
@@ -54,6 +77,8 @@ Required = bool | tuple[str, ...]  # exactly that; or any of these
 def _require(value: object) -> object:
     if not isinstance(value, dict):
         raise fault("is no table", 'write it in { }, as { groups = ["admin"] }')
+    if any(name.startswith("/") and re.search(r"~(?![01])", name) for name in value):
+        raise fault("names a way into a claim that is none (RFC 6901)", "write ~ as ~0, / as ~1")
     return {name: _required(wanted) for name, wanted in value.items()}
 
 

@@ -4,15 +4,19 @@ Under `checks`, and used by `provider`. One algorithm belongs to each kind of ke
 be chosen wrong: PS256, ES256, EdDSA (FAPI 2.0 §5.4.1).
 """
 
+import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import Certificate, load_pem_x509_certificate
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from pydantic import SecretStr
 
@@ -31,6 +35,7 @@ class SigningKey:
     kid: str
     alg: str
     private: PrivateKey = field(repr=False)
+    thumbprint: str | None = None  # of its certificate (RFC 7515 §4.1.8)
 
 
 class _Unusable(Exception):
@@ -43,7 +48,33 @@ class _Unusable(Exception):
 
 def signing_keys(listed: tuple[ClientKey, ...]) -> tuple[SigningKey, ...]:
     """The keys of a configuration without faults, in its order: the first one signs."""
-    return tuple(_opened(each.kid, each.private_key) for each in listed)
+    return tuple(
+        replace(_opened(each.kid, each.private_key), thumbprint=_thumbprint(each))
+        for each in listed
+    )
+
+
+def _thumbprint(key: ClientKey) -> str | None:
+    if key.certificate is None:
+        return None
+    digest = _certificate(key.certificate).fingerprint(SHA256())
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _certificate(path: Path) -> Certificate:
+    try:
+        return load_pem_x509_certificate(path.read_bytes())
+    except OSError:
+        raise _Unusable("cannot be read", "name a file that this process may read") from None
+    except ValueError:
+        raise _Unusable("is no certificate in PEM", "name the certificate of this key") from None
+
+
+def _fits(key: ClientKey, private: PrivateKey, certificate: Path) -> None:
+    if _certificate(certificate).public_key() != private.public_key():
+        raise _Unusable(
+            f"is the certificate of another key than {key.kid}", "name the one of this key"
+        )
 
 
 def _opened(kid: str, pem: SecretStr) -> SigningKey:
@@ -81,9 +112,15 @@ def check_client_keys(listed: tuple[ClientKey, ...]) -> Iterator[Fault]:
             )
         seen.add(each.kid)
         try:
-            _opened(each.kid, each.private_key)
+            private = _opened(each.kid, each.private_key).private
         except _Unusable as wrong:
             yield Fault(key=f"{where}.private_key", message=wrong.message, mend=wrong.mend)
+            continue
+        try:
+            if each.certificate is not None:
+                _fits(each, private, each.certificate)
+        except _Unusable as wrong:
+            yield Fault(key=f"{where}.certificate", message=wrong.message, mend=wrong.mend)
 
 
 def public_jwks(listed: tuple[ClientKey, ...]) -> dict[str, object]:

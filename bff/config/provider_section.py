@@ -72,10 +72,11 @@ def _words(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class ClientKey(Section):
-    """A key pair of ours; `private_key` in PEM without a passphrase."""
+    """A key pair of ours; `private_key` in PEM without a passphrase, perhaps with a certificate."""
 
     kid: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")]
     private_key: Secret
+    certificate: Path | None = None
 
 
 class Provider(Section):
@@ -97,6 +98,7 @@ class Provider(Section):
     client_authentication: ClientAuthentication = "client_secret_basic"
     client_keys: tuple[ClientKey, ...] = ()
     client_assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"
+    client_assertion_type: Literal["client-authentication+jwt", "JWT"] = "client-authentication+jwt"
     client_certificate: Path | None = None
     client_key: Path | None = None
     scopes: Annotated[tuple[str, ...], AfterValidator(_scopes)] = ("openid", "profile")
@@ -118,5 +120,8 @@ class Provider(Section):
     total_timeout: Annotated[Seconds, Field(gt=0, le=60)] = 10.0
     connections: Annotated[Count, Field(ge=2, le=1000)] = 20
     assume_expires_in: Annotated[Seconds, Field(gt=0)] | None = None
+    logout_return_parameter: Literal["post_logout_redirect_uri", "logout_uri"] = (
+        "post_logout_redirect_uri"
+    )
     strict_logout_typ: Flag = False
     logout_exp_required: Flag = True

@@ -130,9 +130,11 @@ def end_session_url(
         return None
     ours = {
         "client_id": config.client_id,
-        "post_logout_redirect_uri": post_logout_redirect_uri,
+        config.logout_return_parameter: post_logout_redirect_uri,
         "state": state,
     }
+    if config.logout_return_parameter != "post_logout_redirect_uri":
+        return _with_query(metadata.end_session_endpoint, ours)  # not of OpenID: it knows no hint
     # A larger one makes an address that servers and proxies refuse; without it they ask (O-08).
     if id_token_hint is not None and len(id_token_hint) <= 4096:
         ours["id_token_hint"] = id_token_hint

@@ -97,9 +97,8 @@ def shown_credentials(config: Provider) -> str:
     match config.client_authentication:
         case "private_key_jwt":
             key = config.client_keys[0]
-            return (
-                f"{key.kid} {config.client_assertion_audience} {key.private_key.get_secret_value()}"
-            )
+            how = f"{config.client_assertion_audience} {config.client_assertion_type}"
+            return f"{key.kid} {how} {key.certificate} {key.private_key.get_secret_value()}"
         case "tls_client_auth" | "self_signed_tls_client_auth" if certificate is not None:
             return certificate.read_text(encoding="latin-1")
         case _:
@@ -116,13 +115,22 @@ def _assertion(server: AuthorizationServer, metadata: Metadata) -> str:
         client_id=config.client_id,
         audience=metadata.token_endpoint if by_endpoint else metadata.issuer,
         now=server.clock.now(),
+        typ=config.client_assertion_type,
     )
 
 
-def client_assertion(key: SigningKey, *, client_id: str, audience: str, now: float) -> str:
+def client_assertion(
+    key: SigningKey,
+    *,
+    client_id: str,
+    audience: str,
+    now: float,
+    typ: str = "client-authentication+jwt",
+) -> str:
     """A JWT by which we authenticate once (RFC 7523 §2.2 and 3, as 7523bis §5 narrows it).
 
-    `audience` stays a plain string: a list might name somebody else as well."""
+    `audience` stays a plain string: a list might name somebody else as well. `typ`: of its header.
+    """
     claims = {
         "iss": client_id,
         "sub": client_id,
@@ -131,5 +139,7 @@ def client_assertion(key: SigningKey, *, client_id: str, audience: str, now: flo
         "exp": int(now) + ASSERTION_SECONDS,
         "jti": secrets.token_urlsafe(24),
     }
-    header = {"typ": "client-authentication+jwt", "kid": key.kid}
+    header = {"typ": typ, "kid": key.kid}
+    if key.thumbprint is not None:
+        header["x5t#S256"] = key.thumbprint
     return jwt.encode(claims, key.private, algorithm=key.alg, headers=header)

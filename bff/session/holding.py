@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import structs
 
 from bff.clock import Clock
+from bff.config.access import claims_named
 from bff.config.lease import refresh_budget
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
@@ -113,7 +114,7 @@ class Holding:
         if is_another(self._server.config.organization, claims, own):
             tell(Event.PROVIDER_FAILED, endpoint="id_token", code=TokenFault.ORGANIZATION)
             raise Refused(Reason.ID_TOKEN_INVALID)
-        return {name: claims[name] for name in self._asked & claims.keys()}
+        return claims_named(claims, self._asked)
 
     async def write(
         self,

@@ -108,6 +108,7 @@ class Opened:
         self._clock = clock
         self._frontend = frontend.name
         self._refresh = frontend.refresh
+        self._lifetime = frontend.session.lifetime
         self._issuers = frozenset(each.issuer for each in frontend.providers.values())
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self.key = lru_cache(maxsize=CAPACITY)(self._key)  # pure, and asked on every request
@@ -125,9 +126,16 @@ class Opened:
                 raise Refused(Reason.SESSION_EXPIRED)
             if isinstance(there, Ended):
                 raise why_ended(there)
-            return self._at_hand(key, there) or await self._open(key, session_id, there)
+            found = self._at_hand(key, there) or await self._open(key, session_id, there)
         except StoreUnavailable:
             raise Refused(Reason.STORE_UNAVAILABLE) from None
+        # The store's deadlines stand in plain; what is sealed nobody can have put off.
+        if self._clock.now() >= self._end(found.session):
+            raise Refused(Reason.SESSION_EXPIRED)
+        return found
+
+    def _end(self, session: Session) -> float:
+        return session.created_at + self._lifetime
 
     def glance(self, session_id: str, then: Callable[[Found | None], None]) -> None:
         """Call `then` with the session if the store says that the copy at hand is it.
@@ -191,7 +199,10 @@ class Opened:
             version=version,
             live=live,
             session=session,
-            quiet_until=quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
+            quiet_until=min(
+                quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
+                self._end(session),
+            ),
             bearer=tokens.access_token.encode(),
             proof_key=_proof_key(session, tokens),
             route_tokens=self._route_tokens(session) if session.route_tokens else _NONE,

@@ -26,22 +26,24 @@ def check_assertion(realm: Realm, client: Client, form: Parameters) -> None:
         raise Refused(Reason.ASSERTION_TYPE)
     assertion = form.required("client_assertion")
     realm.secrets.add("client_assertions", assertion)
-    claims = _signed_claims(client, assertion)
+    named = "x5t#S256" if realm.switches.assertion_by_certificate else "kid"
+    claims = _signed_claims(client, assertion, named)
     _check_claims(realm, client, claims)
     if not realm.once.use("assertion", client.client_id, str(claims["jti"])):
         raise Refused(Reason.ASSERTION_REPLAYED)
 
 
-def _signed_claims(client: Client, assertion: str) -> dict[str, Any]:
+def _signed_claims(client: Client, assertion: str, named: str) -> dict[str, Any]:
+    """`named`: the header member that says which key; by its certificate goes with a plain type."""
     try:
         header = jwt.get_unverified_header(assertion)
     except jwt.PyJWTError:
         raise Refused(Reason.ASSERTION_MALFORMED) from None
     if header.get("alg") not in ALGS:
         raise Refused(Reason.ASSERTION_ALG)
-    if header.get("typ") != TYP:
+    if header.get("typ") != (TYP if named == "kid" else "JWT"):
         raise Refused(Reason.ASSERTION_TYP)
-    listed = [jwk for jwk in client.jwks if jwk.get("kid") == header.get("kid")]
+    listed = [jwk for jwk in client.jwks if jwk.get(named, "") == header.get(named)]
     if not listed or listed[0].get("alg") != header["alg"]:
         raise Refused(Reason.ASSERTION_KEY)
     try:

@@ -114,8 +114,10 @@ class Grants:
         self._refresh[token] = RefreshToken(grant=grant, expires_at=expires_at)
         return token
 
-    def present(self, token: str, *, client_id: str, grace: int, now: float) -> RefreshToken:
-        """The refresh token, if it may be exchanged now; a reuse revokes the grant.
+    def present(
+        self, token: str, *, client_id: str, grace: int, revokes: bool, now: float
+    ) -> RefreshToken:
+        """The refresh token, if it may be exchanged now; a reuse `revokes` the grant.
 
         Does not spend it: the request may yet be refused for another reason."""
         known = self._refresh.get(token)
@@ -124,7 +126,8 @@ class Grants:
         if known.grant.client_id != client_id:
             raise Refused(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT)
         if known.spent_at is not None and now >= known.spent_at + grace:
-            self.revoke(known.grant)
+            if revokes:
+                self.revoke(known.grant)
             raise Refused(Reason.REFRESH_TOKEN_REUSED)
         if now >= known.expires_at:
             raise Refused(Reason.REFRESH_TOKEN_EXPIRED)

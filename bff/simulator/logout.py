@@ -33,7 +33,9 @@ async def end_session(realm: Realm, call: Call) -> Response:
     """The end-session endpoint; GET or POST."""
     sent = call.query if call.request.method == "GET" else call.form
     realm.secrets.add("states", sent.first("state"))
-    asked = logout_request(realm.settings, realm.keys, sent)
+    asked = logout_request(
+        realm.settings, realm.keys, sent, way_back=realm.switches.end_session_parameter
+    )
     visit = current_visit(realm, call)
     hinted = asked.hinted_sub is not None and (visit is None or visit.sub == asked.hinted_sub)
     if hinted and not realm.switches.end_session_asks:

@@ -51,15 +51,20 @@ def hinted_claims(settings: Settings, keys: Keys, id_token_hint: str) -> dict[st
     return claims
 
 
-def logout_request(settings: Settings, keys: Keys, sent: Parameters) -> LogoutRequest:
+def logout_request(
+    settings: Settings, keys: Keys, sent: Parameters, *, way_back: str
+) -> LogoutRequest:
     """The request, or Refused: nothing is redirected to an address we do not know."""
     sent.refuse_repetition()
+    own = way_back != "post_logout_redirect_uri"
+    if own and sent.get("id_token_hint"):
+        raise Refused(Reason.HINT_UNKNOWN)
     hint = sent.get("id_token_hint")
     claims = hinted_claims(settings, keys, hint) if hint else {}
     client_id = sent.get("client_id")
     if claims and client_id not in (None, claims["aud"]):
         raise Refused(Reason.CLIENT_OF_ANOTHER_HINT)
-    uri = sent.get("post_logout_redirect_uri")
+    uri = sent.required(way_back) if own else sent.get(way_back)
     _refuse_address(settings.client(client_id or claims.get("aud")), uri)
     return LogoutRequest(
         hinted_sub=claims.get("sub"),

@@ -93,6 +93,7 @@ class Reason(StrEnum):
     PERSON_CHANGED = "person_changed"
     ACCOUNT_UNKNOWN = "account_unknown"
     CLIENT_OF_ANOTHER_HINT = "client_of_another_hint"
+    HINT_UNKNOWN = "hint_unknown"
     POST_LOGOUT_REDIRECT_URI = "post_logout_redirect_uri"
 
 
@@ -209,6 +210,7 @@ ANSWERS: Final[Mapping[Reason, Answer]] = {
     Reason.CLIENT_OF_ANOTHER_HINT: _bad(
         "invalid_request", "client_id is not the audience of id_token_hint"
     ),
+    Reason.HINT_UNKNOWN: _bad("invalid_request", "id_token_hint means nothing here"),
     Reason.POST_LOGOUT_REDIRECT_URI: _bad(
         "invalid_request", "This post_logout_redirect_uri is not registered for the client"
     ),

@@ -17,11 +17,15 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     id_token_seconds: int = 300
     refresh_token_seconds: int = 86_400
     rotate: bool = True
+    reuse_revokes: bool = True  # a spent refresh token ends the grant; else it is just refused
     rotation_grace_seconds: int = 0  # a spent refresh token is still good that long
     send_refresh_token_again: bool = True  # matters only where tokens are not rotated
     access_token_dies_at_refresh: bool = False
     end_session_revokes: bool = False  # else refresh tokens live on until revoked
     end_session_returns: Literal["always", "with_client_id", "with_state", "never"] = "always"
+    end_session_parameter: Literal["post_logout_redirect_uri", "logout_uri"] = (
+        "post_logout_redirect_uri"  # or else, and then it has never heard of hints
+    )
     end_session_asks: bool = False  # a page of its own in between, in spite of a good hint
     logout_token_typ: str = "logout+jwt"  # noqa: S105 -- a media type
     logout_token_exp: bool = True
@@ -39,6 +43,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_dpop_nonces: Literal["never", "on_success", "demanded"] = "never"
     par: Literal["absent", "offered", "required"] = "absent"
     assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"  # and nothing else
+    assertion_by_certificate: bool = False  # plain JWT, the key named by x5t#S256
     token_exchange: bool = True
     exchange_issues: str | None = "urn:ietf:params:oauth:token-type:access_token"  # null: not said
     exchange_refuses: tuple[str, ...] = ()  # targets that it does not know

@@ -84,6 +84,7 @@ def _refreshed(
         presented,
         client_id=client.client_id,
         grace=switches.rotation_grace_seconds,
+        revokes=switches.reuse_revokes,
         now=now,
     )
     grant = replace(known.grant, dpop_jkt=agreed(known.grant.dpop_jkt, jkt), x5t=x5t)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.config.access import SCOPE_VALUE, scope_with
+from bff.config.access import SCOPE_VALUE, claims_named, scope_with
 from bff.config.load import ConfigFaults
 from bff.config.provider_section import Provider
 from bff.config.route_section import Route
@@ -262,3 +262,41 @@ def test_a_rule_that_cannot_be_meant_is_a_fault(rule: str, key: str) -> None:
     with pytest.raises(ConfigFaults) as found:
         config(issuer="http://127.0.0.1:1", api="http://127.0.0.1:2", route=rule)
     assert [fault.key for fault in found.value.faults] == [key]
+
+
+SAID = {
+    "sub": "ada",
+    "https://example.com/roles": ["admin"],
+    "realm_access": {"roles": ["admin"], "a/b": {"~": "c"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("sub", "ada", id="a name"),
+        pytest.param("https://example.com/roles", ["admin"], id="a name with slashes"),
+        pytest.param("/realm_access/roles", ["admin"], id="a way into a claim"),
+        pytest.param("/realm_access/a~1b/~0", "c", id="a way with marks (RFC 6901 §3)"),
+        pytest.param("/realm_access/nowhere", None, id="a way that ends before its goal"),
+        pytest.param("/realm_access/roles/0", None, id="into a list leads no way"),
+        pytest.param("/sub/x", None, id="nor into a text"),
+    ],
+)
+def test_a_claim_is_found_by_its_name_or_by_the_way_to_it(name: str, value: object) -> None:
+    assert claims_named(SAID, [name]) == {name: value}
+
+
+@pytest.mark.parametrize("name", ["roles", "/roles", "/nowhere/roles", "realm_access/roles", "/"])
+def test_of_a_claim_that_is_not_there_nothing_is_said(name: str) -> None:
+    """So that an ID token at a refresh which leaves it out takes nothing away."""
+    assert claims_named(SAID, [name]) == {}
+
+
+def test_a_way_that_no_pointer_can_go_is_a_fault() -> None:
+    with pytest.raises(ConfigFaults, match="RFC 6901"):
+        config(
+            issuer="https://login.example.com",
+            api="http://127.0.0.1:1",
+            route='require = { "/a~b" = true }',
+        )

@@ -1,5 +1,7 @@
 """The keys by which the provider knows us: which may sign, what of them is shown."""
 
+import base64
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import jwt
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
 from bff.cli import main
 from bff.config.client_keys import public_jwks, signing_keys
@@ -255,3 +259,41 @@ def test_two_providers_of_one_application_have_no_key_id_in_common(tmp_path: Pat
     with pytest.raises(ConfigFaults) as found:
         parse(text(one, two))
     assert [each.key for each in found.value.faults] == ["providers.p1.client_keys.0.kid"]
+
+
+def test_a_key_with_its_certificate_is_named_by_it_too(tmp_path: Path) -> None:
+    certificate, key = write_pair(tmp_path)
+    line = f'{{ kid = "k1", private_key = {{ file = "{key}" }}, certificate = "{certificate}" }}'
+    lines = f'client_authentication = "private_key_jwt"\nclient_keys = [{line}]'
+    (signing,) = signing_keys(config(lines).frontends[0].provider.client_keys)
+    made = client_assertion(signing, client_id="spa", audience="x", now=1000, typ="JWT")
+    der = load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER)
+    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+    assert jwt.get_unverified_header(made) == {
+        "typ": "JWT",
+        "alg": "ES256",
+        "kid": "k1",
+        "x5t#S256": thumbprint,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        pytest.param(None, "is the certificate of another key than k1", id="of another key"),
+        pytest.param("junk", "is no certificate in PEM", id="no certificate"),
+        pytest.param("", "cannot be read", id="not there"),
+    ],
+)
+def test_a_certificate_that_is_not_the_keys_is_a_fault(
+    tmp_path: Path, text: str | None, wrong: str
+) -> None:
+    certificate, _ = write_pair(tmp_path)
+    if text is not None:
+        certificate.unlink()
+        if text:
+            certificate.write_text(text)
+    file = write_key(tmp_path, "ES256", "k1")
+    line = file.line.replace(" }", f' }}, certificate = "{certificate}" ', 1)
+    lines = f'client_authentication = "private_key_jwt"\nclient_keys = [{line}]'
+    assert faults(lines) == [f"provider.client_keys.0.certificate {wrong}"]

@@ -288,3 +288,21 @@ def test_without_that_endpoint_there_is_no_way_out() -> None:
         )
         is None
     )
+
+
+@pytest.mark.rule("O-07")
+def test_a_provider_that_calls_the_way_back_by_another_name_gets_it_so_and_no_hint() -> None:
+    config = CONFIG.model_copy(update={"logout_return_parameter": "logout_uri"})
+    url = end_session_url(
+        METADATA,
+        config,
+        id_token_hint="a.b.c",
+        post_logout_redirect_uri="https://app.example/",
+        state="t",
+    )
+    assert query(url) == {
+        "tenant": "7",
+        "client_id": "spa & co",
+        "logout_uri": "https://app.example/",
+        "state": "t",
+    }

@@ -24,7 +24,11 @@ ACCOUNTS = (
         given_name="Ada",
         family_name="L",
         email="ada@example.com",
-        claims={"org_id": "acme", "groups": ["staff", "admin"]},
+        claims={
+            "org_id": "acme",
+            "groups": ["staff", "admin"],
+            "realm_access": {"roles": ["admin"]},
+        },
     ),
     Account(
         sub="grace",
@@ -32,7 +36,7 @@ ACCOUNTS = (
         given_name="Grace",
         family_name="H",
         email="grace@example.com",
-        claims={"org_id": "acme openid", "groups": "administrators"},
+        claims={"org_id": "acme openid", "groups": "administrators", "realm_access": "admin"},
     ),
     Account(
         sub="alan",
@@ -41,7 +45,7 @@ ACCOUNTS = (
         family_name="T",
         email="alan@example.com",
         email_verified=False,
-        claims={"groups": ["admin", 1]},
+        claims={"groups": ["admin", 1], "realm_access": {"roles": [["admin"]]}},
     ),
 )
 
@@ -83,6 +87,12 @@ path = "/api/admin"
 upstream = "{simulator.api}/tasks"
 strip = true
 require = {{ groups = ["admin"], email_verified = true }}
+
+[[routes]]
+path = "/api/realm"
+upstream = "{simulator.api}/tasks"
+strip = true
+require = {{ "/realm_access/roles" = ["admin"] }}
 
 [[routes]]
 path = "/api/strong"
@@ -232,6 +242,19 @@ def test_claims_decide_though_no_page_sees_them(page: Browser, sub: str, status:
         assert "login_url" not in found
     shown = page.fetch("GET", "/bff/session").json()["claims"]
     assert shown.keys() <= {"name", "email", "picture"}
+
+
+@pytest.mark.parametrize(
+    ("sub", "status"),
+    [
+        pytest.param("ada", 200, id="in the list inside of the claim"),
+        pytest.param("grace", 403, id="the claim is no object"),
+        pytest.param("alan", 403, id="in a list inside of the list"),
+    ],
+)
+def test_a_claim_inside_of_another_decides_too(page: Browser, sub: str, status: int) -> None:
+    page.sign_in(sub)
+    assert page.fetch("GET", "/api/realm").status_code == status
 
 
 @pytest.mark.rule("I-11")

@@ -2,6 +2,7 @@
 
 import os
 import string
+import time
 
 import pytest
 
@@ -151,6 +152,24 @@ def test_a_record_that_was_edited_in_one_bit_does_not_open(
         assert len({line["request_id"] for line in audited} - {None}) >= len(places)
         edited(keys, key, s=sealed)
         assert browser.fetch("GET", "/api/tasks").status_code == 200
+
+
+@pytest.mark.rule("T-03", "S-11")
+def test_deadlines_that_were_put_off_in_the_store_put_off_no_end(
+    sites: Sites, redis: RedisProcess
+) -> None:
+    site = sites(store="redis", session='lifetime = "2s"\nidle = "2s"')
+    with browsing(site) as browser, redis.client() as keys:
+        browser.sign_in()
+        key, far = key_of(browser), b"9" * 13
+        keys.hset(key, mapping={"ia": far, "ab": far})
+        keys.persist(key)
+        assert browser.fetch("GET", "/api/token").status_code == 200
+        time.sleep(2)  # in the store's own time
+        for _ in range(2):
+            answer = browser.fetch("GET", "/api/token")
+            assert (answer.status_code, reason(answer)) == (401, "session_expired")
+        assert keys.exists(key)
 
 
 @pytest.mark.rule("T-03")
