@@ -64,6 +64,7 @@ class EventStream:
         "_events",
         "_follower",
         "_framed",
+        "_issued_at",
         "_live",
         "_near",
         "_opening",
@@ -89,6 +90,7 @@ class EventStream:
         self._timer: asyncio.TimerHandle | None = None
         self._silent_since = 0.0  # by the loop's clock
         self._opening = False  # the record of a session that has been renewed
+        self._issued_at: float
         self._live: Live
         self._ends: Ends
         self._near: frozenset[Cause] = frozenset()  # of which the page has been warned
@@ -207,10 +209,11 @@ class EventStream:
     def _take(self, found: Found) -> None:
         section = self._events.front.frontend.session
         self._live = found.live
+        self._issued_at = found.session.tokens.issued_at
         self._ends = ends(found.live, found.session.tokens, section)
 
     def _seen(self, live: Live) -> None:
-        """The store has been asked. Another version has other tokens, of which the record tells."""
+        """The store has been asked. Another version may have other tokens: the record tells."""
         if live.version != self._live.version:
             if not self._opening and self._place is not None:
                 self._opening = True
@@ -222,7 +225,10 @@ class EventStream:
             self._warn()
 
     async def _renewed(self, session_id: str) -> None:
-        """Say that the tokens are others, unless that cannot be known yet: there is a next look."""
+        """Say so if the tokens are others, unless that cannot be known yet: there is a next look.
+
+        They are not where a route has got a token for itself.
+        """
         try:
             found = await self._events.front.sessions.find(session_id)
         except Refused:
@@ -230,8 +236,10 @@ class EventStream:
         finally:
             self._opening = False
         if not self.response_complete and found.version != self._live.version:
+            renewed = found.session.tokens.issued_at != self._issued_at
             self._take(found)
-            self._say("refreshed")
+            if renewed:
+                self._say("refreshed")
             self._warn()
 
     def _ended(self, reason: Reason) -> None:

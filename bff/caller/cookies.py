@@ -66,7 +66,11 @@ class Cookies:
         NO_SESSION: none, two, or a forged one. SESSION_ENDED: under a retired key.
         KEY_UNKNOWN: signed, as it seems, with a key that has not come here yet.
         """
-        return _read(self, request.section)
+        kept = request.section.kept
+        found: str | None = kept.get(self)
+        if found is None:  # a browser sends its cookies again and again; no refusal is kept
+            found = kept[self] = _read(self, request.section)
+        return found
 
     def values(self, request: BrowserRequest | Section, name: str) -> list[str]:
         """Every value the request carries under exactly that name."""
@@ -83,9 +87,7 @@ def pairs(request: BrowserRequest | Section) -> list[tuple[str, str]]:
     return found
 
 
-@lru_cache(maxsize=SECTIONS_KEPT)
 def _read(cookies: Cookies, section: Section) -> str:
-    """The session id. A browser sends its cookies again and again; only a refusal is not kept."""
     frontend = cookies.frontend
     values = cookies.values(section, cookies.name())
     if not values:
@@ -115,7 +117,7 @@ def _signer(key: Key, origin: str) -> Signer:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=SECTIONS_KEPT)
 def _verified(keyring: Keyring, origin: str, value: str) -> str:
     """The id in a cookie's value. Pure, so what was found right once is not reckoned again."""
     kid, _, rest = value.partition(".")

@@ -4,7 +4,7 @@ Made once per request, by the door, from a head that it has judged.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from typing_extensions import override
@@ -15,14 +15,15 @@ from bff.problem import Headers
 NAVIGATE: Final = b"navigate"
 
 
-SECTIONS_KEPT: Final = 2048  # by whoever keeps something of each: what one holds, all keep alive
+SECTIONS_KEPT: Final = 2048  # by the door; what others work out of one is kept with it
 
 
 class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A request's method and header section, and what follows from them alone.
 
     A browser sends the same section again and again, so one value stands for all of them, and
-    whoever works something out from it may keep that by the section's identity.
+    whoever works something out from it may keep that in it, under a key of their own. Nothing
+    there may lead back to the section: the collector does not look into it.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
     upgrade: bool  # to a WebSocket
     chunked: bool  # its body comes without a length
     has_body: bool
+    kept: dict[object, Any] = msgspec.field(default_factory=dict)
 
     @override
     def __repr__(self) -> str:

@@ -40,7 +40,9 @@ def _claim(claims: Mapping[str, object], name: str) -> object:
     if not name.startswith("/"):
         return claims.get(name, _ABSENT)
     first, *rest = (part.replace("~1", "/").replace("~0", "~") for part in name[1:].split("/"))
-    there = claims.get(first, _ABSENT)
+    if first not in claims:
+        return _ABSENT
+    there = claims[first]
     for part in rest:
         there = there.get(part) if isinstance(there, Mapping) else None
     return there

@@ -78,9 +78,8 @@ _OF_RESOURCES: Final = (
 
 def _identity(identity: str, *values: object) -> Faults:
     """Who says who signed in: an ID token of the issuer's, or a resource that the file names."""
-    names = (*_OF_RESOURCES, "revocation_endpoint")
-    for name, value in zip(names, values, strict=True):
-        if identity == "userinfo" and value is None and name in _OF_RESOURCES:
+    for name, value in zip(_OF_RESOURCES, values, strict=True):
+        if identity == "userinfo" and value is None:
             yield Fault(
                 key=f"provider.{name}",
                 message='is missing beside identity = "userinfo"',
@@ -146,7 +145,6 @@ PROVIDER_CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[..., Faults]], ...]
         (
             "provider.identity",
             *(f"provider.{name}" for name in _OF_RESOURCES),
-            "provider.revocation_endpoint",
         ),
         _identity,
     ),

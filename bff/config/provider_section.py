@@ -91,6 +91,7 @@ class Provider(Section):
     authorization_endpoint: EndpointUrl | None = None
     token_endpoint: EndpointUrl | None = None
     revocation_endpoint: EndpointUrl | None = None
+    end_session_endpoint: EndpointUrl | None = None
     identity_endpoint: EndpointUrl | None = None
     subject_claim: Annotated[str, Field(min_length=1)] | None = None
     client_id: Annotated[str, Field(min_length=1)]

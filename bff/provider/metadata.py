@@ -132,7 +132,7 @@ def written_metadata(config: Provider) -> Metadata | None:
         userinfo_endpoint=None,
         revocation_endpoint=config.revocation_endpoint,
         pushed_authorization_request_endpoint=None,
-        end_session_endpoint=None,
+        end_session_endpoint=config.end_session_endpoint,
         iss_parameter_supported=False,
         requires_par=False,
     )
@@ -142,6 +142,7 @@ class Discovery:
     """The metadata of the configured issuer, kept for an hour and renewed in the background."""
 
     def __init__(self, config: Provider, http: ProviderHttp, clock: Clock) -> None:
+        self._config = config
         self._issuer = config.issuer
         self._mtls = config.client_certificate is not None
         self._http = http
@@ -176,7 +177,17 @@ class Discovery:
                 self._cached.forget()  # whoever answers there now is not the one we knew
             _tell("issuer_mismatch" if mismatch else "endpoint_missing", reply.status)
             return None
+        found = self._with_unannounced(found)
         return found if found.revocation_endpoint else await self._with_revocation(found)
+
+    def _with_unannounced(self, found: Metadata) -> Metadata:
+        """The same with the endpoints that the file names: it has the last word."""
+        config = self._config
+        return replace(
+            found,
+            revocation_endpoint=config.revocation_endpoint or found.revocation_endpoint,
+            end_session_endpoint=config.end_session_endpoint or found.end_session_endpoint,
+        )
 
     async def _with_revocation(self, found: Metadata) -> Metadata:
         """The same with a revocation endpoint, if RFC 8414 metadata has one; harmless if not."""

@@ -70,6 +70,14 @@ class Relay:
             self._raise_unless_optional(refused)
             return None
 
+    async def another(self, source: Source, found: Found | None) -> Shown | None:
+        """The token for this route; None: it goes without, for nobody. Raises Refused."""
+        try:
+            return await source.get(found)
+        except Refused as refused:
+            self._raise_unless_optional(refused)
+            return None
+
     def require(self, rule: AccessRule, found: Found | None) -> None:
         """Return if the session meets the rule of the route. Raises Refused; the auditor hears."""
         if found is None:

@@ -6,14 +6,13 @@ Pure, and the one place that decides: the shells around it only move bytes.
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus, urlsplit
 
 import msgspec
 from typing_extensions import override
 
-from bff.caller.request import SECTIONS_KEPT, BrowserRequest, Section
+from bff.caller.request import BrowserRequest, Section
 from bff.caller.same_origin import is_opened, require_own_socket, require_same_origin
 from bff.config.dev_server import is_dev_server
 from bff.config.load import FrontEnd
@@ -40,7 +39,7 @@ TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750
 class Relayed:
     """One route, made ready: what every exchange on it has in common.
 
-    What follows from it and a request's section is worked out once and kept: by their identity.
+    What follows from it and a request's section is worked out once and kept with that.
     """
 
     route: Route
@@ -59,6 +58,7 @@ class Relayed:
     added: Headers = field(repr=False)  # to every answer
     dev_server: bool  # pages of somebody who works on this machine
     traced: bool  # the relay says itself for which span it asks
+    admitted: object = field(default_factory=object, repr=False)  # by it a section is known as good
 
 
 def relayed(route: Route, frontend: FrontEnd, *, traced: bool = False) -> Relayed:
@@ -102,11 +102,12 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
     Raises Refused: METHOD_NOT_ALLOWED, CROSS_SITE, NOT_SAME_ORIGIN, FORBIDDEN, BAD_REQUEST,
     UPSTREAM_LOOP, BODY_TOO_LARGE.
     """
-    _admit_section(way, request.section)
+    if way.admitted not in request.section.kept:
+        _admit_section(way, request.section)
+        request.section.kept[way.admitted] = True
     _admit_query(way, request)
 
 
-@lru_cache(maxsize=SECTIONS_KEPT)
 def _admit_section(way: Relayed, section: Section) -> None:
     # The provider's site leads back to the application after a logout. A page that is opened with
     # nobody's rights, on loopback, gives that site nothing.
@@ -198,8 +199,14 @@ class Passed(msgspec.Struct, frozen=True, eq=False, gc=False):
         return "<Passed>"
 
 
-@lru_cache(maxsize=SECTIONS_KEPT)
 def _passed(way: Relayed, section: Section) -> Passed:
+    found: Passed | None = section.kept.get(way)
+    if found is None:
+        found = section.kept[way] = _reckoned(way, section)
+    return found
+
+
+def _reckoned(way: Relayed, section: Section) -> Passed:
     passed = to_upstream(section.headers, route_sets=way.fixed_names, cookies=way.request_cookies)
     fields = b"".join(b"%s: %s\r\n" % field for field in passed)
     return Passed(

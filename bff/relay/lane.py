@@ -131,6 +131,9 @@ class Passage:
 
     def _ask_with_another(self, source: Source) -> None:
         """Send the request with another token: the session's own stays here (R-12, R-13)."""
+        if self._found is None and source.personal:
+            self._ask()  # as nobody
+            return
         token = source.at_hand(self._found)
         if token is None:
             self._shown = None
@@ -139,7 +142,10 @@ class Passage:
             self._ask_showing(token)
 
     async def _get_another(self, source: Source) -> None:
-        self._ask_showing(await source.get(self._found))
+        token = await self._relay.another(source, self._found)
+        if token is None:
+            self._found = None  # the session has ended meanwhile, and the route is open without
+        self._ask_showing(token)
 
     def _ask_showing(self, token: Shown | None) -> None:
         self._shown = token

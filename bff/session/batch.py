@@ -77,7 +77,7 @@ def read_fields(fields: Fields) -> Live | Ended:
     """What the fields of a record or tombstone say. Raises StoreUnavailable.
 
     A record that nobody writes answers the same again and again: the last answer of each key is
-    kept, and of a key no more than that, for records change as long as they live.
+    kept, until `let_go`, and of a key no more than that, for records change as long as they live.
     """
     tag = fields[0] or b""
     known = _last.get(tag)
@@ -91,7 +91,12 @@ def read_fields(fields: Fields) -> Live | Ended:
     return there
 
 
-_KEPT: Final = 8192  # keys
+def let_go(tag: bytes) -> None:
+    """Nobody here asks for that key any more."""
+    _last.pop(tag, None)
+
+
+_KEPT: Final = 8192  # keys, whoever forgets to let go
 _last: Final[dict[bytes, tuple[Fields, Live]]] = {}
 
 

@@ -30,13 +30,27 @@ from bff.session.leased import Owned
 from bff.session.opened import Found, Opened
 from bff.session.record import Session, original_claims
 from bff.session.revocations import Revocations
-from bff.session.store import Ended, OutcomeUnknown, Release, Store, StoreUnavailable
+from bff.session.store import (
+    Ended,
+    LeaseOutcome,
+    OutcomeUnknown,
+    Release,
+    Store,
+    StoreUnavailable,
+)
 from bff.session.watch import POLL
 
 LATE: Final = (
     120.0  # seconds after its lease for which an owner goes on writing what it was granted
 )
 BACK_OFF: Final = 2.0  # seconds in which a failing provider is left alone; up to twice with jitter
+
+
+_MOMENT: Final = 1.0  # seconds of a lease that is taken to be given back
+
+
+def _pause() -> float:
+    return BACK_OFF * (1 + secrets.randbelow(1000) / 1000)
 
 
 class Holding:
@@ -90,9 +104,19 @@ class Holding:
         self, found: Found, owned: Owned, outcome: TokenOutcome, how: Release
     ) -> Refused:
         """Give the lease back and leave the provider alone for a while."""
-        wait = float(outcome.retry_after or BACK_OFF * (1 + secrets.randbelow(1000) / 1000))
+        wait = float(outcome.retry_after or _pause())
         tell(Event.REFRESH_FAILED, frontend=self._frontend, error=outcome.answer.value)
         await self.release(found, owned, how, self._clock.now() + wait)
+        return Refused(Reason.PROVIDER_UNAVAILABLE, retry_after=max(1, round(wait)))
+
+    async def hold_off(self, found: Found) -> Refused:
+        """Leave the provider alone for a while, after a write that has ended the lease."""
+        wait, owner = _pause(), secrets.token_hex(12)
+        lease = await self._store.lease(found.key, found.version, owner=owner, seconds=_MOMENT)
+        if lease.outcome is LeaseOutcome.GRANTED:
+            await self._store.release(
+                found.key, owner=owner, how=Release.CLEAN, not_before=self._clock.now() + wait
+            )
         return Refused(Reason.PROVIDER_UNAVAILABLE, retry_after=max(1, round(wait)))
 
     async def believed(self, session: Session, response: TokenResponse) -> Mapping[str, object]:
@@ -159,8 +183,8 @@ class Holding:
                     renewed=renewed,
                 )
             except OutcomeUnknown:
-                if time.monotonic() > owned.until + LATE:
-                    raise
+                if not renewed or time.monotonic() > owned.until + LATE:
+                    raise  # of an exchange nothing is lost: it can be made again
                 await asyncio.sleep(POLL)
 
     async def _not_replaced(self, found: Found, response: TokenResponse) -> None:

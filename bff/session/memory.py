@@ -99,6 +99,9 @@ class MemoryStore:
 
         asyncio.get_running_loop().call_soon(answer)
 
+    def let_go(self, key: str) -> None:
+        """Nothing is kept to answer faster."""
+
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""
 

@@ -26,6 +26,7 @@ from bff.session.store import Ended, Live, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
 CAPACITY: Final = 8192  # records; the least recently used goes first
+_KEYS: Final = 2048  # reckoned in no time: for those who ask just now
 
 _REASONS: Final = frozenset(
     {
@@ -45,6 +46,7 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     issued_at: float
     expires_at: float | None
     quiet_until: float
+    asked: str  # the scope that it was asked with
     granted: frozenset[str]  # scopes
 
     @override
@@ -111,7 +113,7 @@ class Opened:
         self._lifetime = frontend.session.lifetime
         self._issuers = frozenset(each.issuer for each in frontend.providers.values())
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self.key = lru_cache(maxsize=CAPACITY)(self._key)  # pure, and asked on every request
+        self.key = lru_cache(maxsize=_KEYS)(self._key)  # pure, and asked on every request
 
     def _key(self, session_id: str) -> str:
         """The store key of a session id."""
@@ -210,7 +212,7 @@ class Opened:
         self._kept[key] = _Kept(found, self._clock.now())
         self._kept.move_to_end(key)
         if len(self._kept) > CAPACITY:
-            self._kept.popitem(last=False)
+            self.forget(next(iter(self._kept)))
         return found
 
     def _route_tokens(self, session: Session) -> dict[str, RouteShown]:
@@ -222,6 +224,7 @@ class Opened:
                 issued_at=token.issued_at,
                 expires_at=token.expires_at,
                 quiet_until=quiet_until(token, ahead=ahead, jitter=jitter),
+                asked=token.asked,
                 granted=frozenset(token.scope.split(" ")),
             )
             for name, token in session.route_tokens.items()
@@ -230,6 +233,7 @@ class Opened:
     def forget(self, key: str) -> None:
         """Drop a record that changed."""
         self._kept.pop(key, None)
+        self._store.let_go(key)
 
     async def sweep(self) -> None:
         """For ever: drop what has not been used for a minute. Secrets should not linger."""
@@ -241,4 +245,4 @@ class Opened:
         """Drop what has not been used for a minute."""
         limit = self._clock.now() - UNUSED_SECONDS
         for key in [key for key, kept in self._kept.items() if kept.used_at < limit]:
-            del self._kept[key]
+            self.forget(key)

@@ -35,6 +35,7 @@ class RouteToken:
     """A person's access token for the routes that want one for themselves (R-12)."""
 
     access_token: str = field(repr=False)
+    asked: str  # the scope that it was asked with, which may be made of claims
     scope: str
     issued_at: float
     expires_at: float | None  # as of `Tokens`
@@ -164,13 +165,22 @@ def _refresh_end(response: TokenResponse, now: float) -> float | None:
 
 
 def route_token_from(
-    response: TokenResponse, *, now: float, asked_scope: str, assume_expires_in: float | None
+    response: TokenResponse,
+    *,
+    now: float,
+    asked: str,
+    own_scope: str,
+    assume_expires_in: float | None,
 ) -> RouteToken:
-    """What of an answer to a request at `now` is a route's; missing members as in `tokens_from`."""
+    """What of an answer to a request at `now` is a route's; missing members as in `tokens_from`.
+
+    Who asked for no scope, and is told none, has the session's own.
+    """
     life = response.expires_in if response.expires_in is not None else assume_expires_in
     return RouteToken(
         access_token=response.access_token,
-        scope=response.scope if response.scope is not None else asked_scope,
+        asked=asked,
+        scope=response.scope if response.scope is not None else asked or own_scope,
         issued_at=now,
         expires_at=None if life is None else now + life,
         token_type=response.token_type,

@@ -10,7 +10,7 @@ from typing import Any
 
 from bff.clock import StoreClock
 from bff.config.store_url import StoreUrl
-from bff.session.batch import Fields, read_fields
+from bff.session.batch import Fields, let_go, read_fields
 from bff.session.deadline import ConnectionLost, within
 from bff.session.forgetting import Forgetting
 from bff.session.lines import SlotLines, reach
@@ -153,6 +153,10 @@ class RedisStore:
     async def _confirm(self, key: str) -> Live | Ended | None:
         _, _, fields = await self._read("confirm", key)
         return None if fields[0] is None else read_fields(fields)
+
+    def let_go(self, key: str) -> None:
+        """Nobody here is about to ask for that key again."""
+        let_go(key.encode())
 
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""

@@ -7,7 +7,7 @@ another person, ends a session; everything else is passing.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from bff.clock import Clock
@@ -27,18 +27,21 @@ FORCED_KEPT: Final = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
-    """The errand of a refresh: another access token than `bearer`."""
+    """The errand of a refresh: other tokens than those that were issued at that time.
 
-    bearer: bytes = field(repr=False)
+    By their time and not by their text: a provider may give the same access token again.
+    """
+
+    issued_at: float
     forced: bool
     settings: Refresh
     clock: Clock
     spender: Spender
 
     def is_due(self, found: Found) -> bool:
-        """Whether the session still has that access token, and needs another one."""
-        if found.bearer != self.bearer:
-            return False  # however short a life the provider gave the new one
+        """Whether the session still has those, and needs others."""
+        if found.session.tokens.issued_at != self.issued_at:
+            return False  # however short a life the provider gave the new ones
         now, settings = self.clock.now(), self.settings
         wanted = need(found.session, now, ahead=settings.ahead, jitter=settings.jitter)
         return self.forced or wanted in (Need.NOW, Need.AHEAD)
@@ -114,7 +117,10 @@ class Refresher:
         self._forced[found.key] = tokens.issued_at
         if len(self._forced) > FORCED_KEPT:
             self._forced.popitem(last=False)
-        return await self._tasks.joined(self._task(found, forced=True))
+        result = await self._tasks.joined(self._task(found, forced=True))
+        if isinstance(result, Refused):
+            self._forced.pop(found.key, None)  # it was not done: the store bounds how often
+        return result
 
     async def _wait_for_fresh(self, found: Found) -> Found:
         """Join the refresh until the access token is good."""
@@ -122,15 +128,14 @@ class Refresher:
             result = await self._tasks.joined(self._task(found))
             if isinstance(result, Refused):
                 raise Refused(result.reason, retry_after=result.retry_after)
-            if result.bearer != found.bearer or not expired(
-                result.session.tokens, self._clock.now()
-            ):
+            tokens, former = result.session.tokens, found.session.tokens
+            if tokens.issued_at != former.issued_at or not expired(tokens, self._clock.now()):
                 return result  # however short a life the provider gave it
             found = result  # the task we joined had begun ahead, and left it to another process
 
     def _task(self, found: Found, *, forced: bool = False) -> asyncio.Task[Found | Refused]:
         errand = Renewal(
-            bearer=found.bearer,
+            issued_at=found.session.tokens.issued_at,
             forced=forced,
             settings=self._settings,
             clock=self._clock,

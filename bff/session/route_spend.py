@@ -136,7 +136,7 @@ class RouteSpender:
         fresh = await self._holding.write(found, owned, session, response)
         if fresh is None or said is not None:
             return fresh
-        return Refused(Reason.PROVIDER_UNAVAILABLE)  # the refresh token is kept, and it alone
+        return await self._holding.hold_off(fresh)  # the refresh token is kept, and it alone
 
     def _with(
         self, session: Session, response: TokenResponse, asked_at: float, purpose: Purpose
@@ -145,7 +145,8 @@ class RouteSpender:
         token = route_token_from(
             response,
             now=asked_at,
-            asked_scope=purpose.wanted.scope or session.tokens.scope,
+            asked=purpose.wanted.scope,
+            own_scope=session.tokens.scope,
             assume_expires_in=self._server.config.assume_expires_in,
         )
         former = {each: was for each, was in session.route_tokens.items() if each in self._names}
@@ -168,7 +169,9 @@ class Obtaining:
     def is_urgent(self, found: Found) -> bool:
         """Whether there is none that could be used meanwhile."""
         token = found.session.route_tokens.get(self.purpose.name)
-        if token is None or expired(token, self.spender.clock.now()):
+        if token is None or token.asked != self.purpose.wanted.scope:
+            return True
+        if expired(token, self.spender.clock.now()):
             return True
         return token.access_token.encode() == self.refused
 

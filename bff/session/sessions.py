@@ -24,7 +24,8 @@ from bff.session.kept import KeptLogouts
 from bff.session.opened import Found, Opened
 from bff.session.record import Deadlines, Session, Tokens
 from bff.session.refresh import Refresher
-from bff.session.route_tokens import RouteTokens
+from bff.session.route_spend import wanted_by
+from bff.session.route_tokens import RouteTokens, Tried
 from bff.session.seal import Sealer, store_key
 from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
@@ -74,6 +75,7 @@ class Sessions:
         }
         self._sliding: set[str] = set()
         self._client_tokens: dict[tuple[str, Wanted], ClientTokens] = {}
+        self._tried: dict[Wanted, Tried] = {}
 
     def run(self) -> None:
         """Start what goes on for ever: listening, dropping what is unused, telling others."""
@@ -129,13 +131,15 @@ class Sessions:
 
     def route_tokens(self, route: Route) -> RouteTokens:
         """A person's tokens for that route alone; routes that want the same share them."""
+        patience = max(each.leases.patience for each in self.dealings.values())
+        tried = self._tried.setdefault(wanted_by(route), Tried(self.background, patience))
         return RouteTokens(
             route,
             frontend=self.frontend,
             opened=self._opened,
             clock=self.clock,
-            background=self.background,
             dealings=self.dealings,
+            tried=tried,
             told=self.access_refused,
         )
 

@@ -19,7 +19,7 @@ from bff.session.history import SharedHistory
 from bff.session.holding import Holding
 from bff.session.leased import Owned
 from bff.session.opened import Found
-from bff.session.record import expired, refreshed
+from bff.session.record import expired, refreshed, rotated
 from bff.session.steps import DEFINITE_400S, ENDS, RELEASES, STEPS, Step, is_dead
 
 
@@ -99,24 +99,27 @@ class Spender:
 
         What the answer says now of the claims that rules look at counts from now on.
         Where the keys to verify the ID token could not be had (`said` is None), the refresh token
-        is kept (the old one is spent) and the access token counts as over: it is never used.
+        alone is kept, since the old one is spent: the access token with it is not even stored.
         """
-        tokens = refreshed(
-            found.session.tokens,
-            response,
-            now=asked_at,
-            id_token=None if said is None else response.id_token,
-            assume_expires_in=self._server.config.assume_expires_in,
+        tokens, former = found.session.tokens, found.session.identity
+        if said is None:
+            session = replace(
+                found.session, tokens=rotated(tokens, response, now=asked_at, id_token=None)
+            )
+            kept = await self._holding.write(found, owned, session, response)
+            return None if kept is None else await self._holding.hold_off(kept)
+        session = replace(
+            found.session,
+            tokens=refreshed(
+                tokens,
+                response,
+                now=asked_at,
+                id_token=response.id_token,
+                assume_expires_in=self._server.config.assume_expires_in,
+            ),
+            identity=replace(former, held={**former.held, **said}),
         )
-        if said is None:
-            tokens = replace(tokens, expires_at=asked_at)
-        former = found.session.identity
-        identity = replace(former, held={**former.held, **(said or {})})
-        session = replace(found.session, tokens=tokens, identity=identity)
         fresh = await self._holding.write(found, owned, session, response)
-        if fresh is None:
-            return None
-        if said is None:
-            return Refused(Reason.PROVIDER_UNAVAILABLE)
-        tell(Event.REFRESHED, frontend=self._frontend)
+        if fresh is not None:
+            tell(Event.REFRESHED, frontend=self._frontend)
         return fresh

@@ -115,6 +115,10 @@ class Store(Protocol):
         """
         ...
 
+    def let_go(self, key: str) -> None:
+        """Nobody here is about to ask for that key again; what was kept to answer faster goes."""
+        ...
+
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""
         ...

@@ -5,13 +5,14 @@ providers do. A key that has been rotated out stays published until told otherwi
 """
 
 import base64
+import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
@@ -42,7 +43,9 @@ class SigningKey:
     def sign(self, message: bytes) -> bytes:
         """The JWS signature over `message`."""
         if isinstance(self.private_key, rsa.RSAPrivateKey):
-            return RSAAlgorithm(RSAAlgorithm.SHA256).sign(message, self.private_key)
+            long = self.alg == "RS512"
+            digest = RSAAlgorithm.SHA512 if long else RSAAlgorithm.SHA256
+            return RSAAlgorithm(digest).sign(message, self.private_key)
         return ECAlgorithm(ECAlgorithm.SHA256).sign(message, self.private_key)
 
     @property
@@ -91,16 +94,22 @@ class Keys:
 
     def signing(self, alg: str) -> SigningKey:
         """The key that signs with `alg` now."""
-        return self._current[alg]
+        return self._long if alg == "RS512" else self._current[alg]
+
+    @property
+    def _long(self) -> SigningKey:
+        """For RS512: today's RSA key under another name."""
+        today = self._current["RS256"]
+        return replace(today, kid=f"{today.kid}-512", alg="RS512")
 
     @staticmethod
     def stranger(alg: str) -> SigningKey:
         """A key for `alg` that is nobody's: never published, never kept."""
-        return _rsa() if alg == "RS256" else _ec()
+        return _ec() if alg == "ES256" else replace(_rsa(), alg=alg)
 
     def rotate(self, *, keep: bool) -> None:
         """New keys sign; the old ones still verify, and stay in the JWKS if `keep`."""
-        old = list(self._current.values())
+        old = [*self._current.values(), self._long]
         self._retired.extend(old)
         self._published = {key.kid for key in self._retired} if keep else set()
         self._current = {"RS256": self._next, "ES256": _ec()}
@@ -117,11 +126,12 @@ class Keys:
 
     def _live(self) -> Iterator[SigningKey]:
         yield from self._current.values()
+        yield self._long
         yield self._next
 
 
-def left_half(token: str) -> str:
-    """`at_hash` of an access token under SHA-256 (OpenID Connect Core §3.1.3.6)."""
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(token.encode("ascii"))
-    return b64url(digest.finalize()[:16])
+def left_half(token: str, alg: str = "RS256") -> str:
+    """`at_hash` of an access token beside that signature (OpenID Connect Core §3.1.3.6)."""
+    function = hashlib.sha512 if alg == "RS512" else hashlib.sha256
+    digest = function(token.encode("ascii")).digest()
+    return b64url(digest[: len(digest) // 2])

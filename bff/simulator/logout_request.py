@@ -29,7 +29,8 @@ def hinted_claims(settings: Settings, keys: Keys, id_token_hint: str) -> dict[st
     """The claims of an ID token that we signed, however old, or Refused."""
     try:
         header = jwt.get_unverified_header(id_token_hint)
-        key = keys.find(str(header.get("kid")))
+        # One without a kid is ours too, where that is a habit.
+        key = keys.find(str(header["kid"])) if "kid" in header else keys.signing(header["alg"])
         if key is None:
             raise Refused(Reason.ID_TOKEN_HINT)
         claims: dict[str, Any] = jwt.decode(
@@ -44,10 +45,12 @@ def hinted_claims(settings: Settings, keys: Keys, id_token_hint: str) -> dict[st
                 "verify_aud": False,  # compared with client_id by the caller
             },
         )
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, KeyError):
         raise Refused(Reason.ID_TOKEN_HINT) from None
     if header.get("typ") == "at+jwt":
         raise Refused(Reason.ID_TOKEN_HINT)
+    if isinstance(claims["aud"], list) and len(claims["aud"]) == 1:
+        claims["aud"] = claims["aud"][0]
     return claims
 
 

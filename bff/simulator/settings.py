@@ -23,7 +23,7 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 # What a client cannot have for itself.
 OF_PEOPLE: Final = frozenset({"openid", "profile", "email", "phone", "offline_access"})
-SIGNING_ALGS: Final = ("RS256", "ES256")
+SIGNING_ALGS: Final = ("RS256", "ES256", "RS512")
 
 
 class SettingsError(ValueError):

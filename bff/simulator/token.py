@@ -265,7 +265,7 @@ def _identity(
         "auth_time": grant.auth_time,
         "sid": grant.sid,
         "acr": grant.acr,
-        "at_hash": left_half(access_token),
+        "at_hash": left_half(access_token, client.id_token_signed_response_alg),
     }
     if nonce is not None:
         claims["nonce"] = nonce

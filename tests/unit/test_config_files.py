@@ -34,7 +34,8 @@ EXAMPLES = {
 # What is of providers without OpenID Connect, and a fault at the one that the example shows; and
 # what is of tokens of our own, and a fault at its route.
 ELSEWHERE = (
-    "authorization_endpoint", "token_endpoint", "revocation_endpoint", "identity_endpoint",
+    "authorization_endpoint", "token_endpoint", "revocation_endpoint", "end_session_endpoint",
+    "identity_endpoint",
     "subject_claim", "provider", "resource", "audience",
 )  # fmt: skip
 

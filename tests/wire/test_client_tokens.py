@@ -60,9 +60,9 @@ def wanted(control: Control, upstream: Villain, more: str = "", /, **parts: str)
 
 
 @contextlib.contextmanager
-def signed_in(site: Site) -> Iterator[Browser]:
+def signed_in(site: Site, sub: str = "ada") -> Iterator[Browser]:
     with browsing(site) as browser:
-        browser.sign_in()
+        browser.sign_in(sub)
         yield browser
 
 

@@ -12,6 +12,7 @@ from tests.parts.answers import reason
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.control import Control
+from tests.parts.event_source import event_source
 from tests.parts.raw import OK, Villain, raw, villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
@@ -69,6 +70,11 @@ def site(upstream: Villain, provider: Control, way: str) -> Iterator[Site]:
 def ada(site: Site) -> Iterator[Browser]:
     with signed_in(site) as browser:
         yield browser
+
+
+def outcomes(provider: Control, count: int) -> list[str]:
+    """Of the revocations, when so many have come."""
+    return [entry["outcome"] for entry in provider.entries("revoke", count=count)]
 
 
 def tokens(upstream: Villain) -> list[str]:
@@ -248,9 +254,14 @@ def test_what_is_not_to_be_had_refuses_this_route_alone(
     assert upstream.received == []
     assert ada.fetch("GET", "/api/1").status_code == 200
     provider.do("clear")
-    grow_old(site, 305)
-    assert ada.fetch("GET", "/api/1").status_code == 200  # no mark is left of it
-    assert ada.fetch("GET", "/bff/session").json()["authenticated"]
+    # No mark is left of it: though our credentials have worked since, a 400 is a first one now.
+    with signed_in(site, "grace") as other:
+        grow_old(site, 305)
+        assert other.fetch("GET", "/api/1").status_code == 200
+    provider.fault(REFRESH, count=1, status=400)
+    assert ada.fetch("GET", "/api/1").status_code == 503
+    grow_old(site, 10)
+    assert ada.fetch("GET", "/api/1").status_code == 200
 
 
 def test_a_token_with_less_than_asked_is_not_shown(
@@ -308,6 +319,48 @@ def test_a_grant_refused_for_a_route_is_no_proof_that_it_is_dead(
     assert ada.fetch("GET", "/bff/session").json()["authenticated"]
 
 
+def test_a_renewal_that_came_to_nothing_is_tried_again(
+    ada: Browser, site: Site, provider: Control, way: str
+) -> None:
+    grow_old(site)
+    provider.fault(ASKED[way], count=1, status=400, error="invalid_request")
+    provider.fault(REFRESH, count=1, status=503, retry_after=1)
+    answer = ada.fetch("GET", "/reports")
+    assert (answer.status_code, reason(answer)) == (503, "provider_unavailable")
+    grow_old(site, 10)
+    provider.fault(ASKED[way], count=1, status=400, error="invalid_request")
+    assert ada.fetch("GET", "/reports").status_code == 200
+
+
+def test_what_renewing_the_session_did_not_help_is_believed(
+    upstream: Villain, provider: Control
+) -> None:
+    upstream.script()
+    with serving(wanted(provider, upstream, "exchange")) as site, signed_in(site) as page:
+        grow_old(site)
+        provider.fault(EXCHANGE, count=9, status=400, error="invalid_request")
+        for _ in range(3):
+            refused(page)
+        assert (provider.count(EXCHANGE), provider.count(REFRESH)) == (2, 1)
+        assert page.fetch("GET", "/api/1").status_code == 200
+
+
+def test_it_is_no_refresh_that_a_page_is_told_of(
+    ada: Browser, site: Site, provider: Control, way: str
+) -> None:
+    with event_source(ada) as source:
+        assert source.event()[0] == "session"
+        assert ada.fetch("GET", "/reports").status_code == 200
+        time.sleep(0.3)  # so that the page would have been told of it by now
+        site.settle()
+        grow_old(site, 305)
+        assert ada.fetch("GET", "/api/1").status_code == 200
+        assert source.event()[0] == "refreshed"
+        assert ada.fetch("POST", "/bff/logout").status_code == 200
+        assert source.event()[0] == "ended"
+    assert provider.count(ASKED[way]) >= 1
+
+
 @pytest.mark.rule("R-06")
 def test_a_grant_that_is_dead_ends_the_session(
     ada: Browser, site: Site, provider: Control, way: str
@@ -347,7 +400,7 @@ def test_a_logout_ends_it_and_revokes_it(
     answer = ada.fetch("GET", "/reports")
     assert (answer.status_code, reason(answer)) == (401, "session_ended")
     revoked = 2 if way == "exchange" else 1  # else it ends with the refresh token
-    provider.entries("revoke", count=revoked)
+    assert outcomes(provider, revoked) == ["ok"] * revoked
     assert len(upstream.received) == 1
 
 
@@ -365,7 +418,7 @@ def test_one_that_comes_after_the_logout_revives_nothing(
         answer = late.result()
     assert (answer.status_code, reason(answer)) == (401, "session_ended")
     assert upstream.received == []
-    provider.entries("revoke", count=2)  # the session's, and what came late
+    assert outcomes(provider, 2) == ["ok", "ok"]  # the session's, and what came late
 
 
 def test_a_browser_that_goes_away_does_not_end_the_asking(

@@ -1,5 +1,6 @@
 """An upstream's 401: one repeat with another token where that may help, and only then (R-08)."""
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -223,3 +224,17 @@ def test_a_session_that_ended_meanwhile_leaves_no_connection_taken(
         assert (answer.status_code, answer.json()["reason"]) == (401, "session_ended")
         ada.sign_in()
         assert ada.fetch("GET", "/api/x").content == b"ok"
+
+
+@pytest.mark.rule("R-01")
+def test_a_provider_that_gives_the_same_access_token_again_is_asked_once(
+    ada: Browser, site: Site, upstream: Villain, provider: Control
+) -> None:
+    """And with no life left, as one that means what is left of it by `expires_in`."""
+    assert ada.fetch("GET", "/api/x").status_code == 200
+    same = tokens(upstream)[0].decode().partition(" ")[2]
+    again = {"access_token": same, "token_type": "Bearer", "expires_in": 0}
+    provider.fault(REFRESH, status=200, body=json.dumps(again), count=9)
+    grow_old(site, 305)
+    assert ada.fetch("GET", "/api/x").status_code == 200
+    assert provider.count(REFRESH) == 1
