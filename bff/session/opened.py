@@ -129,12 +129,20 @@ class Opened:
             if isinstance(there, Ended):
                 raise why_ended(there)
             found = self._at_hand(key, there) or await self._open(key, session_id, there)
+            await self._require_lifetime(found)
         except StoreUnavailable:
             raise Refused(Reason.STORE_UNAVAILABLE) from None
-        # The store's deadlines stand in plain; what is sealed nobody can have put off.
-        if self._clock.now() >= self._end(found.session):
-            raise Refused(Reason.SESSION_EXPIRED)
         return found
+
+    async def _require_lifetime(self, found: Found) -> None:
+        """The store's deadlines stand in plain; what is sealed nobody can have put off.
+
+        Raises Refused(SESSION_EXPIRED), by the store's time and not by what we take for it.
+        """
+        if self._clock.now() >= self._end(found.session):
+            await self._store.load(found.key)  # with its answer comes the time
+            if self._clock.now() >= self._end(found.session):
+                raise Refused(Reason.SESSION_EXPIRED)
 
     def _end(self, session: Session) -> float:
         return session.created_at + self._lifetime
