@@ -78,7 +78,7 @@ def addresses(node: object) -> Iterator[str]:
 def test_whatever_the_file_can_connect_to_is_on_the_page() -> None:
     (table,) = re.findall(r"## What it connects to\n\n(.*?)\n\n", DEPLOY, re.DOTALL)
     # Our own, an API's for itself, where browsers go.
-    not_called = {"origin", "public_url", "authorization_endpoint"}
+    not_called = {"origin", "public_url", "authorization_endpoint", "end_session_endpoint"}
     assert {*addresses(schema()), "store"} - not_called == CONNECTED.keys()
     assert [name for name in CONNECTED.values() if name not in table] == []
 

@@ -307,4 +307,4 @@ def test_check_shows_what_a_preset_has_set_and_nothing_that_the_file_says(tmp_pa
 def test_explain_shows_what_each_preset_sets() -> None:
     shown = bff("explain", "provider.preset").output
     assert 'subject_claim = "id"' in shown
-    assert "cognito, curity, keycloak: nothing" in " ".join(shown.split())
+    assert "curity, keycloak: nothing" in " ".join(shown.split())

@@ -18,6 +18,7 @@ from tests.parts.redis_process import RedisProcess
 from tests.parts.site import serving
 
 OFF = "pushed_authorization_requests = false"
+OURS = "urn:simulator:tasks"  # what the API wants
 HERE, THERE = "https://api.example.com/", "urn:example:orders"
 
 
@@ -187,7 +188,7 @@ def test_the_apis_that_tokens_are_for_are_named_in_every_request(
     provider: Control, par: str
 ) -> None:
     provider.switch(par=par, access_token_seconds=1)
-    with at(provider, f'resource = ["{HERE}", "{THERE}"]') as browser:
+    with at(provider, f'resource = ["{OURS}", "{HERE}", "{THERE}"]') as browser:
         browser.sign_in()
         provider.switch(access_token_seconds=300)
         while provider.count("token:refresh_token") == 0:
@@ -196,7 +197,7 @@ def test_the_apis_that_tokens_are_for_are_named_in_every_request(
     tokens = provider.ask("secrets")["access_tokens"][-2:]
     for token in tokens:
         claims = jwt.decode(token, options={"verify_signature": False})
-        assert claims["aud"][1:] == [HERE, THERE]
+        assert claims["aud"] == [OURS, HERE, THERE]
     assert {each["outcome"] for each in provider.entries("token")} == {"ok"}
 
 

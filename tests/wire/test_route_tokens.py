@@ -407,7 +407,7 @@ def test_a_logout_ends_it_and_revokes_it(
 def test_one_that_comes_after_the_logout_revives_nothing(
     site: Site, ada: Browser, upstream: Villain, provider: Control, way: str
 ) -> None:
-    provider.fault(ASKED[way], hold=True)
+    provider.fault(ASKED[way], at="after", hold=True)  # it has been given, and nobody knows
     cookies = dict(ada.cookies)
     with browsing(site) as tab, ThreadPoolExecutor(1) as pool:
         tab.cookies = dict(cookies)
