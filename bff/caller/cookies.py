@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from itsdangerous import Signer
 
-from bff.caller.request import SECTIONS_KEPT, BrowserRequest, Section
+from bff.caller.request import BrowserRequest, Section
 from bff.config.load import FrontEnd
 from bff.journal.log import Event, tell
 from bff.keys import KEY_ID, Key, Keyring, derive
@@ -117,7 +117,7 @@ def _signer(key: Key, origin: str) -> Signer:
     )
 
 
-@lru_cache(maxsize=SECTIONS_KEPT)
+@lru_cache(maxsize=256)
 def _verified(keyring: Keyring, origin: str, value: str) -> str:
     """The id in a cookie's value. Pure, so what was found right once is not reckoned again."""
     kid, _, rest = value.partition(".")

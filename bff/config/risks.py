@@ -156,7 +156,9 @@ def _routes(frontend: FrontEnd) -> Risks:
 
 
 def _route_tokens(frontend: FrontEnd) -> Risks:
-    own = [place for place, route in enumerate(frontend.routes) if route.own_token]
+    own = [
+        place for place, route in enumerate(frontend.routes) if route.own_token and route.resource
+    ]
     for provider in frontend.providers.values():
         if own and provider.route_tokens == "refresh" and not provider.resource:
             yield Risk(

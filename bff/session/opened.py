@@ -26,7 +26,7 @@ from bff.session.store import Ended, Live, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
 CAPACITY: Final = 8192  # records; the least recently used goes first
-_KEYS: Final = 2048  # reckoned in no time: for those who ask just now
+_KEYS: Final = 512  # reckoned in no time: for those who ask just now
 
 _REASONS: Final = frozenset(
     {

@@ -229,6 +229,11 @@ auth = "client"
 resource = "https://reports.example.com/"
 scopes = ["a", "b"]
 [[routes]]
+path = "/mine"
+upstream = "https://mine.internal"
+audience = "mine"
+scopes = ["a"]
+[[routes]]
 path = "/open"
 upstream = "https://open.internal"
 auth = "none"
@@ -237,6 +242,11 @@ auth = "none"
     issuer = load(path).frontends[0].provider.issuer
     assert _explained(path, "GET", "/api")["token"] == "the access token of the session"
     assert _explained(path, "GET", "/open")["token"] == "none"
+    found = _explained(path, "GET", "/mine")
+    assert found["token"] == (
+        "the person's, for this route alone, through the refresh token, audience mine, scope a"
+    )
+    assert found["rule"] == {}  # its scopes are those of that token
     found = _explained(path, "GET", "/reports/1")
     assert found["token"] == (
         f"our own, of {issuer}, resource https://reports.example.com/, scope a b"

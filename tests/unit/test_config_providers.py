@@ -213,3 +213,26 @@ def test_an_open_route_with_our_own_token_is_a_risk() -> None:
     )
     (risk,) = risks(parse(text))
     assert (risk.code, risk.key) == ("anonymous_client", "routes.1.anonymous")
+
+
+@pytest.mark.parametrize(
+    ("provider", "risky"),
+    [
+        pytest.param("", True, id="the session's own may be for all of them"),
+        pytest.param('resource = ["https://api.example.com/"]', False, id="it is for one API"),
+        pytest.param('route_tokens = "exchange"', False, id="no login names an API of a route"),
+    ],
+)
+def test_a_session_token_that_may_be_good_at_a_route_of_its_own_is_a_risk(
+    provider: str, risky: bool
+) -> None:
+    routes = '[[routes]]\npath = "/r"\nupstream = "http://127.0.0.1:1"\nresource = "urn:r"\n'
+    text = config_text(
+        issuer="https://login.example.com",
+        api=API,
+        store=STORE,
+        routes=routes,
+        provider=provider,
+    )
+    found = [(risk.code, risk.key) for risk in risks(parse(text))]
+    assert found == ([("wide_session_token", "routes.1.resource")] if risky else [])
