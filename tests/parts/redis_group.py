@@ -194,6 +194,8 @@ def cluster_of_three(
         for replica in servers[3:]:
             until(lambda replica=replica: follows(replica))  # type: ignore[misc]
         until(lambda: all(_sees(server, len(servers) // 3) for server in servers))
+        if replicas:
+            until(lambda: all(_is_followed(node) for node in nodes))
         yield ClusterOfThree(nodes, servers[3:])
 
 
@@ -201,6 +203,13 @@ def follows(replica: RedisProcess) -> bool:
     """Whether it is a replica that gets what its master gets."""
     kind, *facts = replica.do("ROLE")
     return bool(kind == b"slave" and facts[2] == b"connected")
+
+
+def _is_followed(master: RedisProcess) -> bool:
+    """Whether it counts its replica: only then `WAIT` does, a second after that has connected."""
+    with contextlib.closing(master.client()) as client:
+        facts = client.info("replication")
+    return bool(facts.get("slave0", {}).get("state") == "online")
 
 
 def _knows_all(server: RedisProcess, count: int) -> bool:
