@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.control import Control
 from tests.parts.raw import OK, Villain, villain
+from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
 
 REFUSED = b"HTTP/1.1 401 No\r\nwww-authenticate: %s\r\ncontent-length: 4\r\n\r\nmine"
@@ -238,3 +240,34 @@ def test_a_provider_that_gives_the_same_access_token_again_is_asked_once(
     grow_old(site, 305)
     assert ada.fetch("GET", "/api/x").status_code == 200
     assert provider.count(REFRESH) == 1
+
+
+@pytest.mark.rule("I-13")
+def test_an_access_token_that_could_not_be_verified_is_shown_by_no_process(
+    upstream: Villain, provider: Control, redis: RedisProcess
+) -> None:
+    """The keys are away: the new refresh token is kept, and nothing else of that answer."""
+    upstream.script()
+    text = config(issuer=provider.simulator.issuer, api=upstream.url, store=redis.url)
+    provider.switch(access_token_seconds=1)
+    with serving(text) as one, serving(text) as other, browsing(one) as page:
+        page.sign_in()
+        provider.switch(access_token_seconds=300)
+        time.sleep(1)  # in the store's own time
+        for _ in range(2):  # the first brings the one that was published before
+            provider.do("rotate-keys", {"keep": True})
+        provider.fault("jwks", status=503, count=None)
+        provider.fault(REFRESH, hold=True, count=1)
+        with browsing(other) as there, ThreadPoolExecutor(2) as pool:
+            there.cookies = dict(page.cookies)
+            asking = pool.submit(page.fetch, "GET", "/api/x")
+            provider.held(REFRESH)
+            waiting = pool.submit(there.fetch, "GET", "/api/x")
+            time.sleep(0.3)  # so that it waits for the other process's refresh
+            provider.release(REFRESH)
+            assert [asking.result().status_code, waiting.result().status_code] == [503, 503]
+        assert upstream.received == []
+        (asked, *_) = provider.entries(REFRESH)
+        assert asked["outcome"] == "ok"
+        provider.do("clear")
+        assert page.fetch("GET", "/bff/session").json()["authenticated"]
