@@ -115,8 +115,8 @@ def signed_in(port: int, start: str, csrf: bool) -> str:
 
 
 @contextlib.contextmanager
-def field(folder: Path, sessions: int) -> Iterator[tuple[list[Peer], Path]]:
-    """All peers, signed in, and a wrk script that walks over many sessions of bff."""
+def field(folder: Path, sessions: int) -> Iterator[tuple[list[Peer], Path, Path]]:
+    """All peers, signed in, and two wrk scripts: over one session of bff, and over many."""
     ports = {"apache": peers.free_port(), "bff": peers.free_port()}
     paths = {"apache": "/api/callback", "bff": "/bff/callback"}
     clients = tuple(
@@ -143,11 +143,12 @@ def field(folder: Path, sessions: int) -> Iterator[tuple[list[Peer], Path]]:
             signed_in(ports["bff"], "/bff/login", csrf=True) for _ in range(max(1, sessions))
         ]
         found.append(Peer("bff, Redis", ports["bff"], pid, (f"Cookie: {cookies[0]}",)))
-        yield found, _walk(folder, cookies)
+        # The same work for wrk in both, which shares its core with the API and Redis.
+        alone = _walk(folder / "one.lua", cookies[:1] * len(cookies))
+        yield found, alone, _walk(folder / "many.lua", cookies)
 
 
-def _walk(folder: Path, cookies: list[str]) -> Path:
-    path = folder / "walk.lua"
+def _walk(path: Path, cookies: list[str]) -> Path:
     listed = ",".join(f'"{cookie}"' for cookie in cookies)
     path.write_text(
         f"local cookies = {{{listed}}}\nlocal at = 0\n"
@@ -242,16 +243,24 @@ def main() -> None:
     results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     with (
         tempfile.TemporaryDirectory(prefix="bff-bench-") as name,
-        field(Path(name), asked.sessions) as (found, walk),
+        field(Path(name), asked.sessions) as (found, one_session, many_sessions),
     ):
-        many = Load(f"32 connections, {asked.sessions} sessions", "/api/1k", 32)
+        one = Load("32 connections, one session, by script", "/api/1k", 32)
+        many = Load(f"32 connections, {asked.sessions} sessions, by script", "/api/1k", 32)
+        ours = found[-1]
         for _ in range(asked.rounds):
             for load in LOADS:
                 for peer in found:
                     results[load.name, peer.name].append(measure(peer, load, asked.seconds))
-            results[many.name, found[-1].name].append(measure(found[-1], many, asked.seconds, walk))
+            for load, script in ((one, one_session), (many, many_sessions)):
+                figures = measure(ours, load, asked.seconds, script)
+                results[load.name, ours.name].append(figures)
         names = [peer.name for peer in found]
-        table(results, names, [load.name for load in (*LOADS, many)])
+        table(results, names, [load.name for load in (*LOADS, one, many)])
+        runs = (results[many.name, ours.name], results[one.name, ours.name])
+        print(f"\n{asked.sessions} sessions against one, both by script: requests/s "
+              + _ratio(*([run.rate for run in each] for each in runs)) + ", CPU per request "
+              + _ratio(*([run.cpu for run in each] for each in runs)))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 from bff.app.body import body_reader
 from bff.app.endpoints import endpoint, endpoint_name, refused_answer, refused_relay
+from bff.app.plain import is_unsafe, to_secure
 from bff.app.site import FrontSite, Site, build, close_site
 from bff.browser.events import EventStream
 from bff.browser.front import EVENTS_URL
@@ -106,8 +107,15 @@ class Application:
         return self.site.config.operate.trusted_proxies
 
     def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Answering | None:
-        """Who answers past ASGI: relayed requests, event streams. None for all else."""
+        """Who answers past ASGI: relayed requests, event streams. None for all else.
+
+        Raises Refused where a WebSocket is not to be.
+        """
         here = self.site.fronts[frontend]
+        if is_unsafe(here.front.frontend, request):
+            if turn.upgrade:
+                raise Refused(Reason.BAD_REQUEST)
+            return None
         if request.path == EVENTS_URL.encode() and request.method == "GET" and not turn.upgrade:
             return EventStream(here.events, request, turn)
         try:
@@ -208,6 +216,9 @@ async def _answer(
 ) -> Answer | None:
     """The answer, or None where it has been sent already. Raises Refused."""
     route = here.table.match(request.path)
+    if is_unsafe(here.front.frontend, request):
+        files = route is not None and route.upstream is None
+        return to_secure(here.front.frontend, request, files=files)
     if is_preflight(request):
         raise Refused(Reason.CROSS_SITE)
     if route is None:

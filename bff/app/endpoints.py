@@ -129,7 +129,7 @@ def refused_answer(
     return refusal(
         refused,
         request_id=request.request_id,
-        secure=frontend.secure,
+        secure=frontend.secure and not request.plain,
         as_page=(request.is_navigation and request.path in _PAGES)
         or (opened and is_opened(request)),
         login_url=LOGIN_URL,

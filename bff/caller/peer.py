@@ -1,4 +1,4 @@
-"""Whose connection it is: the peer's address, through the proxies that we were told to trust."""
+"""Whose connection it is, and how it came, through the proxies that we were told to trust."""
 
 import ipaddress
 import itertools
@@ -12,6 +12,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # An id names a request, it keeps no secret: random for the process, counted within it.
 _PROCESS: Final = secrets.token_hex(6)
 _COUNT: Final = itertools.count(1)
+
+_WITHOUT_TLS: Final = frozenset({b"http", b"ws"})  # some proxies name a WebSocket's scheme
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -31,6 +33,17 @@ def client_address(peer: str, forwarded_for: bytes | None, trusted: Sequence[Net
             return address
         peer = address
     return peer
+
+
+def came_plain(forwarded_proto: bytes | None, *, hop: str, trusted: Sequence[Network]) -> bool:
+    """Whether a trusted proxy says that the browser came without TLS (X-Forwarded-Proto).
+
+    Of several values the first speaks of the browser's own connection, the others of proxies.
+    """
+    if forwarded_proto is None:
+        return False
+    said = forwarded_proto.partition(b",")[0].strip().lower()
+    return said in _WITHOUT_TLS and is_trusted(hop, trusted)
 
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:

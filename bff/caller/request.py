@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from typing_extensions import override
 
-from bff.caller.peer import Network, client_address, request_id
+from bff.caller.peer import Network, came_plain, client_address, request_id
 from bff.problem import Headers
 
 NAVIGATE: Final = b"navigate"
@@ -52,6 +52,7 @@ class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: Headers
     fields: Mapping[bytes, bytes]
     peer: str
+    plain: bool  # it came without TLS, as far as a trusted proxy says
     request_id: str
 
     @override
@@ -122,5 +123,6 @@ def read_request(
         headers=section.headers,
         fields=fields,
         peer=client_address(hop, fields.get(b"x-forwarded-for"), trusted),
+        plain=came_plain(fields.get(b"x-forwarded-proto"), hop=hop, trusted=trusted),
         request_id=request_id(fields.get(b"x-request-id"), hop=hop, trusted=trusted),
     )

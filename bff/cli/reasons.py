@@ -98,7 +98,7 @@ ACCOUNTS: Final[Mapping[Reason, Account]] = {
     ),
     Reason.BAD_REQUEST: Account(
         "The request is malformed: by HTTP's own rules, by a parameter that is unknown or sent "
-        "twice, or by a token where none may be.",
+        "twice, or by a token where none may be; or it came without TLS, as a trusted proxy says.",
         _BUG,
         "D-03, L-12, C-06; RFC 9112",
     ),

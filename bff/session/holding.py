@@ -7,7 +7,8 @@ will use is revoked, behind everybody's back.
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from msgspec import structs
@@ -28,7 +29,7 @@ from bff.session.access import claims_asked
 from bff.session.history import SharedHistory
 from bff.session.leased import Owned
 from bff.session.opened import Found, Opened
-from bff.session.record import Session, original_claims
+from bff.session.record import Session, original_claims, rotated
 from bff.session.revocations import Revocations
 from bff.session.store import (
     Ended,
@@ -109,7 +110,7 @@ class Holding:
         await self.release(found, owned, how, self._clock.now() + wait)
         return Refused(Reason.PROVIDER_UNAVAILABLE, retry_after=max(1, round(wait)))
 
-    async def hold_off(self, found: Found) -> Refused:
+    async def _hold_off(self, found: Found) -> Refused:
         """Leave the provider alone for a while, after a write that has ended the lease."""
         wait, owner = _pause(), secrets.token_hex(12)
         lease = await self._store.lease(found.key, found.version, owner=owner, seconds=_MOMENT)
@@ -119,7 +120,35 @@ class Holding:
             )
         return Refused(Reason.PROVIDER_UNAVAILABLE, retry_after=max(1, round(wait)))
 
-    async def believed(self, session: Session, response: TokenResponse) -> Mapping[str, object]:
+    async def keep(
+        self,
+        found: Found,
+        owned: Owned,
+        response: TokenResponse,
+        asked_at: float,
+        bought: Callable[[Session], Session],
+    ) -> Found | Refused | None:
+        """Store what a spent refresh token has bought, once its ID token is believed (I-13).
+
+        What that says now of the claims that rules look at counts from now on. Where the keys to
+        verify it cannot be had, the refresh token alone is kept, since the old one is spent: the
+        access token that came with it is not even stored.
+        """
+        session = found.session
+        try:
+            said = await self._believed(session, response)
+        except Refused as refused:
+            if refused.reason is Reason.ID_TOKEN_INVALID:
+                self.drop(response)
+                return await self.end(found, owned, Reason.REFRESH_REJECTED)
+            tokens = rotated(session.tokens, response, now=asked_at, id_token=None)
+            kept = await self.write(found, owned, replace(session, tokens=tokens), response)
+            return None if kept is None else await self._hold_off(kept)
+        former = session.identity
+        held = replace(former, held={**former.held, **said})
+        return await self.write(found, owned, replace(bought(session), identity=held), response)
+
+    async def _believed(self, session: Session, response: TokenResponse) -> Mapping[str, object]:
         """What the answer's ID token says of the claims that rules look at (I-13).
 
         Raises Refused: ID_TOKEN_INVALID, or PROVIDER_UNAVAILABLE where its keys cannot be had.

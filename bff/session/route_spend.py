@@ -5,7 +5,6 @@ Under `route_tokens`. Through the refresh token, which is spent as for the sessi
 answer means is decided in `steps`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -115,28 +114,13 @@ class RouteSpender:
         asked_at: float,
         purpose: Purpose,
     ) -> Found | Refused | None:
-        """Keep the token, and the refresh token that came with it; as a refresh does (I-13)."""
-        said: Mapping[str, object] | None
-        try:
-            said = await self._holding.believed(found.session, response)
-        except Refused as refused:
-            if refused.reason is Reason.ID_TOKEN_INVALID:
-                self._holding.drop(response)
-                return await self._holding.end(found, owned, Reason.REFRESH_REJECTED)
-            said = None
-        session, former = found.session, found.session.identity
-        if said is not None:
-            session = self._with(session, response, asked_at, purpose)
-        id_token = None if said is None else response.id_token
-        session = replace(
-            session,
-            tokens=rotated(session.tokens, response, now=asked_at, id_token=id_token),
-            identity=replace(former, held={**former.held, **(said or {})}),
-        )
-        fresh = await self._holding.write(found, owned, session, response)
-        if fresh is None or said is not None:
-            return fresh
-        return await self._holding.hold_off(fresh)  # the refresh token is kept, and it alone
+        """Keep the token, and the refresh token that came with it."""
+
+        def bought(session: Session) -> Session:
+            tokens = rotated(session.tokens, response, now=asked_at, id_token=response.id_token)
+            return replace(self._with(session, response, asked_at, purpose), tokens=tokens)
+
+        return await self._holding.keep(found, owned, response, asked_at, bought)
 
     def _with(
         self, session: Session, response: TokenResponse, asked_at: float, purpose: Purpose

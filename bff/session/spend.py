@@ -4,7 +4,6 @@ Under `refresh`. What an answer means is decided in `steps`; here it is done, an
 gives the lease back, writes under it, or ends the session under it.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from bff.clock import Clock
@@ -19,7 +18,7 @@ from bff.session.history import SharedHistory
 from bff.session.holding import Holding
 from bff.session.leased import Owned
 from bff.session.opened import Found
-from bff.session.record import expired, refreshed, rotated
+from bff.session.record import Session, expired, refreshed
 from bff.session.steps import DEFINITE_400S, ENDS, RELEASES, STEPS, Step, is_dead
 
 
@@ -52,7 +51,7 @@ class Spender:
         count(REFRESHES, self._frontend, outcome.answer.value)
         step = STEPS[await self._meant(found, owned, outcome.answer), owned.maybe_spent]
         if step is Step.STORE and outcome.response is not None:
-            return await self._verified(found, owned, outcome.response, asked_at)
+            return await self._stored(found, owned, outcome.response, asked_at)
         if step in ENDS:
             return await self._holding.end(found, owned, ENDS[step])
         return await self._holding.back_off(found, owned, outcome, RELEASES[step])
@@ -73,53 +72,22 @@ class Spender:
         dead = is_dead(first_at=first_at, worked_at=worked_at, now=now, over=over)
         return TokenAnswer.INVALID_GRANT if dead else answer
 
-    async def _verified(
+    async def _stored(
         self, found: Found, owned: Owned, response: TokenResponse, asked_at: float
     ) -> Found | Refused | None:
-        """Check the answer's ID token before the new access token is used (I-13)."""
-        said: Mapping[str, object] | None
-        try:
-            said = await self._holding.believed(found.session, response)
-        except Refused as refused:
-            if refused.reason is Reason.ID_TOKEN_INVALID:
-                self._holding.drop(response)
-                return await self._holding.end(found, owned, Reason.REFRESH_REJECTED)
-            said = None
-        return await self._write(found, owned, response, asked_at, said)
+        """Store the new tokens over the version read."""
 
-    async def _write(
-        self,
-        found: Found,
-        owned: Owned,
-        response: TokenResponse,
-        asked_at: float,
-        said: Mapping[str, object] | None,
-    ) -> Found | Refused | None:
-        """Store the new tokens over the version read.
-
-        What the answer says now of the claims that rules look at counts from now on.
-        Where the keys to verify the ID token could not be had (`said` is None), the refresh token
-        alone is kept, since the old one is spent: the access token with it is not even stored.
-        """
-        tokens, former = found.session.tokens, found.session.identity
-        if said is None:
-            session = replace(
-                found.session, tokens=rotated(tokens, response, now=asked_at, id_token=None)
-            )
-            kept = await self._holding.write(found, owned, session, response)
-            return None if kept is None else await self._holding.hold_off(kept)
-        session = replace(
-            found.session,
-            tokens=refreshed(
-                tokens,
+        def bought(session: Session) -> Session:
+            tokens = refreshed(
+                session.tokens,
                 response,
                 now=asked_at,
                 id_token=response.id_token,
                 assume_expires_in=self._server.config.assume_expires_in,
-            ),
-            identity=replace(former, held={**former.held, **said}),
-        )
-        fresh = await self._holding.write(found, owned, session, response)
-        if fresh is not None:
+            )
+            return replace(session, tokens=tokens)
+
+        fresh = await self._holding.keep(found, owned, response, asked_at, bought)
+        if isinstance(fresh, Found):
             tell(Event.REFRESHED, frontend=self._frontend)
         return fresh

@@ -337,7 +337,7 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.rule("D-10")
+@pytest.mark.rule("D-03", "D-10")
 @pytest.mark.parametrize(
     ("parts", "beginning", "expected"),
     FAULTS,
