@@ -242,6 +242,7 @@ strip = true
 [operate]
 listen = "127.0.0.1:{operate}"
 drain_delay = "0s"
+trusted_proxies = ["127.0.0.0/8"]
 """
 
 

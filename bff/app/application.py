@@ -5,7 +5,7 @@ relayed paths go to `relay`, the rest are the SPA's files. Every refusal becomes
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from bff.app.body import body_reader
@@ -14,7 +14,7 @@ from bff.app.plain import is_unsafe, to_secure
 from bff.app.site import FrontSite, Site, build, close_site
 from bff.browser.events import EventStream
 from bff.browser.front import EVENTS_URL
-from bff.caller.peer import Network
+from bff.caller.peer import Proxies
 from bff.caller.request import BrowserRequest
 from bff.caller.same_origin import is_preflight
 from bff.config.load import Config
@@ -102,9 +102,9 @@ class Application:
         return self.site.hosts
 
     @property
-    def trusted(self) -> Sequence[Network]:
+    def trusted(self) -> Proxies:
         """The proxies whose word counts."""
-        return self.site.config.operate.trusted_proxies
+        return self.site.trusted
 
     def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Answering | None:
         """Who answers past ASGI: relayed requests, event streams. None for all else.

@@ -9,6 +9,7 @@ from bff.browser.events import Events
 from bff.browser.front import Front
 from bff.caller.cookies import Cookies
 from bff.caller.crowd import Crowd
+from bff.caller.peer import Proxies
 from bff.caller.transactions import Transactions
 from bff.clock import StoreClock
 from bff.config.certificates import client_tls
@@ -59,6 +60,7 @@ class Site:
     stores: tuple[Store, ...] = field(repr=False)
     users: Users = field(repr=False)
     crowd: Crowd = field(repr=False)
+    trusted: Proxies
 
 
 def _store(frontend: FrontEnd, clock: StoreClock) -> Store:
@@ -135,6 +137,7 @@ def build(config: Config, kept: MutableMapping[str, KeptLogouts]) -> Site:
         stores=tuple(stores),
         users=users,
         crowd=crowd,
+        trusted=Proxies(config.operate.trusted_proxies),
     )
 
 

@@ -5,6 +5,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -15,27 +16,52 @@ _COUNT: Final = itertools.count(1)
 
 _WITHOUT_TLS: Final = frozenset({b"http", b"ws"})  # some proxies name a WebSocket's scheme
 
+_LONGEST: Final = 64  # an address takes 45, and its zone a few
+
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
-def client_address(peer: str, forwarded_for: bytes | None, trusted: Sequence[Network]) -> str:
+class Proxies:
+    """The proxies that are trusted, by their networks.
+
+    They are asked several times on every request, so what was found of an address is remembered.
+    """
+
+    def __init__(self, networks: Sequence[Network] = ()) -> None:
+        self._networks = tuple(networks)
+        self._found = lru_cache(maxsize=1024)(self._look_up)
+
+    def include(self, address: str) -> bool | None:
+        """Whether the address is one of theirs; None: it is none at all."""
+        return self._found(address) if len(address) <= _LONGEST else None
+
+    def _look_up(self, address: str) -> bool | None:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return None
+        return any(parsed in network for network in self._networks)
+
+
+def client_address(peer: str, forwarded_for: bytes | None, trusted: Proxies) -> str:
     """The rightmost address of X-Forwarded-For that is not itself a trusted proxy (RFC 7239 §4).
 
     Where the peer is not trusted, or an entry is no address, what it says counts for nothing.
     """
-    if forwarded_for is None or not is_trusted(peer, trusted):
+    if forwarded_for is None or not trusted.include(peer):
         return peer
     for entry in reversed(forwarded_for.decode("latin-1").split(",")):
         address = entry.strip()
-        if not _is_address(address):
+        known = trusted.include(address)
+        if known is None:
             return peer
-        if not is_trusted(address, trusted):
+        if not known:
             return address
         peer = address
     return peer
 
 
-def came_plain(forwarded_proto: bytes | None, *, hop: str, trusted: Sequence[Network]) -> bool:
+def came_plain(forwarded_proto: bytes | None, *, hop: str, trusted: Proxies) -> bool:
     """Whether a trusted proxy says that the browser came without TLS (X-Forwarded-Proto).
 
     Of several values the first speaks of the browser's own connection, the others of proxies.
@@ -43,29 +69,13 @@ def came_plain(forwarded_proto: bytes | None, *, hop: str, trusted: Sequence[Net
     if forwarded_proto is None:
         return False
     said = forwarded_proto.partition(b",")[0].strip().lower()
-    return said in _WITHOUT_TLS and is_trusted(hop, trusted)
+    return said in _WITHOUT_TLS and bool(trusted.include(hop))
 
 
-def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether the address lies in a network of trusted proxies."""
-    if not trusted or not _is_address(address):
-        return False
-    parsed = ipaddress.ip_address(address)
-    return any(parsed in network for network in trusted)
-
-
-def request_id(given: bytes | None, *, hop: str, trusted: Sequence[Network]) -> str:
+def request_id(given: bytes | None, *, hop: str, trusted: Proxies) -> str:
     """The request's id: ours, or a trusted proxy's if it is short and plain (E-10)."""
-    if given is not None and is_trusted(hop, trusted):
+    if given is not None and trusted.include(hop):
         text = given.decode("latin-1")
         if _REQUEST_ID.fullmatch(text):
             return text
     return f"{_PROCESS}{next(_COUNT):08x}"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -3,13 +3,13 @@
 Made once per request, by the door, from a head that it has judged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from typing_extensions import override
 
-from bff.caller.peer import Network, came_plain, client_address, request_id
+from bff.caller.peer import Proxies, came_plain, client_address, request_id
 from bff.problem import Headers
 
 NAVIGATE: Final = b"navigate"
@@ -108,9 +108,7 @@ def section_of(
     )
 
 
-def read_request(
-    section: Section, target: bytes, *, hop: str, trusted: Sequence[Network]
-) -> BrowserRequest:
+def read_request(section: Section, target: bytes, *, hop: str, trusted: Proxies) -> BrowserRequest:
     """The request of a judged head; `trusted`: the proxies whose word counts, `hop`: the peer."""
     path, _, query = target.partition(b"?")
     fields = section.fields

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from bff.app import methods_at
 from bff.caller.cookies import Cookies
+from bff.caller.peer import Proxies
 from bff.caller.request import BrowserRequest, Section, join_fields, read_request, section_of
 from bff.config.access import Required
 from bff.config.faults import one_line
@@ -290,7 +291,7 @@ def _of_our_page(config: Config, frontend: FrontEnd, method: str) -> Headers:
 
 def _request(section: Section, target: bytes) -> BrowserRequest:
     # An address for documentation (RFC 5737).
-    request = read_request(section, target, hop="192.0.2.1", trusted=())
+    request = read_request(section, target, hop="192.0.2.1", trusted=Proxies())
     return structs.replace(request, request_id="<request id>")
 
 

@@ -1,10 +1,10 @@
 """What the door holds every request to, and what stands behind it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bff.caller.peer import Network
+from bff.caller.peer import Proxies
 from bff.caller.request import BrowserRequest
 from bff.wire import Answering, Turn
 
@@ -18,7 +18,7 @@ class Behind(Protocol):
         ...
 
     @property
-    def trusted(self) -> Sequence[Network]:
+    def trusted(self) -> Proxies:
         """The proxies whose word counts."""
         ...
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.caller.peer import Network, client_address, is_trusted, request_id
+from bff.caller.peer import Proxies, client_address, request_id
 
-TRUSTED: list[Network] = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
+TRUSTED = Proxies([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")])
 
 
 @pytest.mark.rule("Q-16")
@@ -47,8 +47,8 @@ def test_the_rightmost_address_that_is_no_proxy_of_ours_counts(
 @pytest.mark.rule("Q-16")
 @given(forwarded=st.binary(max_size=60), peer=st.ip_addresses().map(str))
 def test_without_trusted_proxies_nothing_that_is_said_counts(forwarded: bytes, peer: str) -> None:
-    assert client_address(peer, forwarded, []) == peer
-    assert not is_trusted(peer, [])
+    assert client_address(peer, forwarded, Proxies()) == peer
+    assert Proxies().include(peer) is False
 
 
 @pytest.mark.rule("Q-16")
