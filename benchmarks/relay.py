@@ -158,6 +158,18 @@ def _walk(path: Path, cookies: list[str]) -> Path:
     return path
 
 
+def _proxied(path: Path) -> Path:
+    """A wrk script whose requests come through a proxy: each with an id of its own."""
+    path.write_text(
+        "local at = 0\nfunction request()\n  at = at + 1\n"
+        '  wrk.headers["X-Forwarded-For"] = "203.0.113.7"\n'
+        '  wrk.headers["X-Forwarded-Proto"] = "https"\n'
+        '  wrk.headers["X-Request-Id"] = string.format("%032d", at)\n'
+        "  return wrk.format()\nend\n"
+    )
+    return path
+
+
 def workers(rounds: int, seconds: int) -> None:
     """One worker and two, free to use both cores, which the load, the API and Redis use as well."""
     ports = {1: peers.free_port(), 2: peers.free_port()}
@@ -248,15 +260,22 @@ def main() -> None:
         one = Load("32 connections, one session, by script", "/api/1k", 32)
         many = Load(f"32 connections, {asked.sessions} sessions, by script", "/api/1k", 32)
         ours = found[-1]
+        proxied = Load(
+            "32 connections, 14 headers, through a proxy", "/api/1k", 32, BROWSER_HEADERS
+        )
+        script_of_proxy = _proxied(Path(name) / "proxied.lua")
         for _ in range(asked.rounds):
             for load in LOADS:
                 for peer in found:
                     results[load.name, peer.name].append(measure(peer, load, asked.seconds))
+            for peer in found:
+                figures = measure(peer, proxied, asked.seconds, script_of_proxy)
+                results[proxied.name, peer.name].append(figures)
             for load, script in ((one, one_session), (many, many_sessions)):
                 figures = measure(ours, load, asked.seconds, script)
                 results[load.name, ours.name].append(figures)
         names = [peer.name for peer in found]
-        table(results, names, [load.name for load in (*LOADS, one, many)])
+        table(results, names, [load.name for load in (*LOADS, proxied, one, many)])
         runs = (results[many.name, ours.name], results[one.name, ours.name])
         print(f"\n{asked.sessions} sessions against one, both by script: requests/s "
               + _ratio(*([run.rate for run in each] for each in runs)) + ", CPU per request "

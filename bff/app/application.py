@@ -177,7 +177,7 @@ class _Seen:
     def __init__(self, here: FrontSite, request: BrowserRequest) -> None:
         self._frontend = here.front.frontend.name
         self._name = _name(here, request.path)
-        self._span = served(request.method, self._name, request.fields)
+        self._span = served(request.method, self._name, request.beside)
 
     def begun_by(self, send: Send) -> Send:
         """The same, and it tells here which answer has begun."""

@@ -18,6 +18,19 @@ NAVIGATE: Final = b"navigate"
 SECTIONS_KEPT: Final = 2048  # by the door; what others work out of one is kept with it
 
 
+# What differs with every request and judges nothing, as proxies and tracers write it. Kept beside
+# the section, which would else never come again.
+BESIDE: Final = frozenset(
+    {
+        b"x-request-id", b"x-correlation-id", b"request-id", b"x-request-start", b"traceparent",
+        b"tracestate", b"baggage", b"sentry-trace", b"b3", b"x-b3-traceid", b"x-b3-spanid",
+        b"x-b3-parentspanid", b"uber-trace-id", b"x-datadog-trace-id", b"x-datadog-parent-id",
+        b"x-amzn-trace-id", b"x-cloud-trace-context", b"cf-ray",
+    }
+)  # fmt: skip
+_NOTHING: Final[Mapping[bytes, bytes]] = {}
+
+
 class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A request's method and header section, and what follows from them alone.
 
@@ -51,6 +64,7 @@ class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     query: bytes
     headers: Headers
     fields: Mapping[bytes, bytes]
+    beside: Mapping[bytes, bytes]  # fields that are not of the section
     peer: str
     plain: bool  # it came without TLS, as far as a trusted proxy says
     request_id: str
@@ -108,10 +122,21 @@ def section_of(
     )
 
 
-def read_request(section: Section, target: bytes, *, hop: str, trusted: Proxies) -> BrowserRequest:
-    """The request of a judged head; `trusted`: the proxies whose word counts, `hop`: the peer."""
+def read_request(
+    section: Section,
+    target: bytes,
+    *,
+    hop: str,
+    trusted: Proxies,
+    beside: Headers | None = None,
+) -> BrowserRequest:
+    """The request of a judged head; `trusted`: the proxies whose word counts, `hop`: the peer.
+
+    `beside`: the fields of `BESIDE`.
+    """
     path, _, query = target.partition(b"?")
     fields = section.fields
+    aside = join_fields(beside)[0] if beside else _NOTHING
     return BrowserRequest(
         section=section,
         method=section.method,
@@ -120,7 +145,8 @@ def read_request(section: Section, target: bytes, *, hop: str, trusted: Proxies)
         query=query,
         headers=section.headers,
         fields=fields,
+        beside=aside,
         peer=client_address(hop, fields.get(b"x-forwarded-for"), trusted),
         plain=came_plain(fields.get(b"x-forwarded-proto"), hop=hop, trusted=trusted),
-        request_id=request_id(fields.get(b"x-request-id"), hop=hop, trusted=trusted),
+        request_id=request_id(aside.get(b"x-request-id"), hop=hop, trusted=trusted),
     )

@@ -31,7 +31,7 @@ def asgi_scope(request: BrowserRequest, frontend: str, turn: Turn) -> dict[str, 
         "path": path,
         "raw_path": request.path,
         "query_string": request.query,
-        "headers": request.headers,
+        "headers": [*request.headers, *request.beside.items()],
         "bff.request": request,
         "bff.frontend": frontend,
     }

@@ -14,7 +14,7 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bff.caller.request import Section, read_request
+from bff.caller.request import BESIDE, Section, read_request
 from bff.door.answers import meaning, options
 from bff.door.cycle import Cycle, Prepared, asgi_scope
 from bff.door.date import date_line
@@ -135,6 +135,7 @@ class Door(HttpToolsProtocol):
         self._in_head, self._in_body = True, False
         self._raw = []
         self.headers: Headers = []
+        self._beside: Headers = []  # fields of one request, which are not of its section
 
     @override
     def on_url(self, url: bytes) -> None:
@@ -144,7 +145,9 @@ class Door(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # After the head these are trailers, and they count for nothing (RFC 9110 §6.5.1).
         if self._in_head:
-            self.headers.append((name.lower(), value.rstrip(b" \t")))
+            lower = name.lower()
+            fields = self._beside if lower in BESIDE else self.headers
+            fields.append((lower, value.rstrip(b" \t")))
         elif name.lower() in _HEEDED:
             raise Refused(Reason.BAD_REQUEST)  # the parser would heed it and hear nothing further
 
@@ -155,11 +158,11 @@ class Door(HttpToolsProtocol):
         target = b"".join(self._raw)
         if len(target) > TARGET_OCTETS:
             raise Refused(Reason.TARGET_TOO_LONG)
-        if self._octets > SECTION_OCTETS and section_octets(self.headers) > SECTION_OCTETS:
-            raise Refused(Reason.HEADERS_TOO_LARGE)
         if self._octets > CROWDED:
-            # 17: a method, the version and the line ends.
-            self._octets -= len(target) + section_octets(self.headers) + 17
+            octets = section_octets(self.headers) + section_octets(self._beside)
+            if min(octets, self._octets) > SECTION_OCTETS:
+                raise Refused(Reason.HEADERS_TOO_LARGE)
+            self._octets -= len(target) + octets + 17  # a method, the version and the line ends
         version = self.parser.get_http_version()
         asked = bool(self.parser.should_upgrade())
         section = read_section(
@@ -194,7 +197,9 @@ class Door(HttpToolsProtocol):
         if turn.upgrade and (self.turns.current is not None or self.turns.waiting):
             raise Refused(Reason.BAD_REQUEST)  # frames could not wait for its turn
         hop = self.client[0] if self.client else ""
-        request = read_request(section, head.target, hop=hop, trusted=self.behind.trusted)
+        request = read_request(
+            section, head.target, hop=hop, trusted=self.behind.trusted, beside=self._beside
+        )
         answering = self.behind.lane(head.frontend, request, turn)
         if answering is not None:
             return answering

@@ -22,7 +22,9 @@ from bff.problem import Headers, Reason, Refused, security_headers
 from bff.relay.handshake import Wanted, read_handshake, upstream_fields
 from bff.relay.headers import (
     LOCATED,
+    beside_to_upstream,
     is_document,
+    named_in_connection,
     private,
     to_browser,
     to_upstream,
@@ -180,6 +182,8 @@ def request_head(
         lines.append(upstream_fields(wanted))
     if traced:
         lines.append(traced)
+    if request.beside:
+        lines += beside_to_upstream(request.beside, passed.kept_back)
     lines += (passed.after, about_peer(way.origin, request.peer), request.request_id.encode())
     lines.append(passed.end)
     return b"".join(lines)
@@ -192,6 +196,7 @@ class Passed(msgspec.Struct, frozen=True, eq=False, gc=False):
     before: bytes  # from behind the target to where the token has its place
     after: bytes  # from there to where it says who asks
     end: bytes
+    kept_back: frozenset[bytes]  # of the fields beside the section
 
     @override
     def __repr__(self) -> str:
@@ -214,6 +219,7 @@ def _reckoned(way: Relayed, section: Section) -> Passed:
         before=b" HTTP/1.1\r\nhost: %s\r\n%s" % (way.authority, fields),
         after=way.fixed + framing(section) + via_line(section),
         end=b"\r\n" + max_forwards(section) + b"\r\n",
+        kept_back=way.fixed_names | named_in_connection(section.headers),
     )
 
 

@@ -69,6 +69,15 @@ def to_upstream(
     return passed
 
 
+def beside_to_upstream(beside: Mapping[bytes, bytes], kept_back: frozenset[bytes]) -> list[bytes]:
+    """The lines of the fields beside the section that an upstream may see."""
+    return [
+        b"%s: %s\r\n" % (name, value)
+        for name, value in beside.items()
+        if _may_go_up(name) and name not in kept_back
+    ]
+
+
 @lru_cache(maxsize=4096)
 def _may_go_up(name: bytes) -> bool:
     # Some servers read x_user as x-user.

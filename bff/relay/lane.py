@@ -95,7 +95,7 @@ class Passage:
         self._began_at = moment()
         on_behalf_of(request.peer, request.request_id)
         if self._relay.way.traced:
-            self._traced = traced(request.method, self._relay.way.route.path, request.fields)
+            self._traced = traced(request.method, self._relay.way.route.path, request.beside)
         if self._turn.upgrade:
             self._wanted = admit_socket(self._relay.way, request)
         else:

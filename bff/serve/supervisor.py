@@ -26,7 +26,7 @@ from bff.journal.log import Event, configure, tell
 from bff.journal.metrics import Snapshot, joined, snapshot
 from bff.operate.admin.admin import Admin
 from bff.operate.admin.desk import Desk
-from bff.operate.admin.history import EVERY, History, sample
+from bff.operate.admin.history import EVERY, History, Sample, sample
 from bff.operate.admin.overview import Known
 from bff.operate.exposition import exposition
 from bff.operate.health import Health, Operations
@@ -109,18 +109,16 @@ class Supervisor:
         return joined([*(keeper.metrics() for keeper in self._keepers), snapshot(())])
 
     def _known(self) -> Known:
-        now, taken = time.time(), self._taken()  # noqa: TID251 - read by people, decides nothing
+        taken = self._taken()
+        now = _sampled(taken)
         return Known(
-            at=now,
-            health=self.health(),
-            taken=taken,
-            samples=self._history.and_now(sample(taken, now)),
+            at=now.at, health=self.health(), taken=taken, samples=self._history.and_now(now)
         )
 
     async def _sample(self) -> None:
         """Remember what was counted, for the admin page; it may be switched on by a reload."""
         while True:
-            self._history.add(self._known().samples[-1])
+            self._history.add(_sampled(self._taken()))
             await asyncio.sleep(EVERY)
 
     def _signalled(self) -> None:
@@ -185,6 +183,10 @@ class Supervisor:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+def _sampled(taken: Snapshot) -> Sample:
+    return sample(taken, time.time())  # noqa: TID251 - read by people, decides nothing
 
 
 def serve(config: Config, *, host: str, port: int, workers: int, read: Callable[[], Config]) -> int:

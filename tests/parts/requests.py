@@ -1,7 +1,7 @@
 """A browser's request as the rooms read it, made without a socket."""
 
 from bff.caller.peer import Proxies
-from bff.caller.request import BrowserRequest, join_fields, read_request, section_of
+from bff.caller.request import BESIDE, BrowserRequest, join_fields, read_request, section_of
 
 
 def a_request(
@@ -15,6 +15,7 @@ def a_request(
     """A request with these fields, in this order."""
     headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
     target = path + (b"?" + query if query else b"")
-    joined, _ = join_fields(headers)
-    section = section_of(method, headers, joined)
-    return read_request(section, target, hop=hop, trusted=trusted or Proxies())
+    beside = [field for field in headers if field[0] in BESIDE]
+    listed = [field for field in headers if field[0] not in BESIDE]
+    section = section_of(method, listed, join_fields(listed)[0])
+    return read_request(section, target, hop=hop, trusted=trusted or Proxies(), beside=beside)

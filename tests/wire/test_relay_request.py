@@ -294,6 +294,26 @@ def test_a_field_named_in_connection_goes_no_further(ada: Browser, upstream: Vil
     assert b"x-kept" in names
 
 
+@pytest.mark.rule("Q-08", "Q-17")
+def test_a_field_of_one_request_goes_on_as_it_is_now(ada: Browser, upstream: Villain) -> None:
+    """It is kept beside the header section, which is remembered with all that follows from it."""
+    for number in ("1", "2"):
+        upstream.script()
+        said = {"cf-ray": number, "traceparent": number, "x-request-id": f"forged-{number}"}
+        answer = ada.fetch("GET", "/maybe/x", headers=said)
+        assert answer.status_code == 200
+        received = only(upstream)
+        assert received.all(b"cf-ray") == [number.encode()]
+        assert received.all(b"traceparent") == [number.encode()]
+        assert len(received.all(b"x-request-id")) == 1
+        assert not received.all(b"x-request-id")[0].startswith(b"forged")
+    upstream.script()
+    named = {"connection": "CF-Ray", "cf-ray": "3", "x-correlation-id": "a;b"}
+    assert ada.fetch("GET", "/maybe/x", headers=named).status_code == 200
+    assert only(upstream).all(b"cf-ray") == []
+    assert only(upstream).all(b"x-correlation-id") == [b"a;b"]
+
+
 @pytest.mark.rule("Q-09", "Q-17", "X-10")
 @pytest.mark.parametrize(
     "name",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from bff.journal.metrics import (
     CREATED,
     ENDED,
@@ -82,19 +84,23 @@ def _timed(taken: Snapshot, metric: Metric) -> Counts:
     }
 
 
+_PACK: Final = msgspec.msgpack.Encoder()
+_UNPACK: Final = msgspec.msgpack.Decoder(Sample)
+
+
 class History:
-    """The last hours."""
+    """The last hours, packed: they are read when somebody opens the page."""
 
     def __init__(self) -> None:
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._samples: deque[bytes] = deque(maxlen=KEPT)
 
     def add(self, one: Sample) -> None:
         """One more; the oldest goes when there are enough."""
-        self._samples.append(one)
+        self._samples.append(_PACK.encode(one))
 
     def and_now(self, one: Sample) -> tuple[Sample, ...]:
         """All that are kept, and one that is not."""
-        return (*self._samples, one)
+        return (*map(_UNPACK.decode, self._samples), one)
 
 
 def over_time(
