@@ -39,6 +39,7 @@ demo: $(VENV)/.demo
 test: check tools $(NODE_MODULES)
 	rm -f .coverage .coverage.*
 	$(RUN) -m tests
+	$(RUN) -m tests.conformance
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
@@ -48,9 +49,12 @@ check: $(VENV)/.test
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
+# The other end of the range that pyproject.toml names.
+OLDEST = $(shell sed -n 's/.*"uvicorn>=\([0-9.]*\),.*/\1/p' pyproject.toml)
+
 oldest: tools
 	$(PYTHON) -m venv build/oldest
-	build/oldest/bin/python -m pip -q install --editable '.[test]' 'uvicorn==0.32.0'
+	build/oldest/bin/python -m pip -q install --editable '.[test]' 'uvicorn==$(OLDEST)'
 	build/oldest/bin/python -m pytest -q tests/wire/test_door.py tests/wire/test_lane.py \
 	  tests/wire/test_smuggling.py tests/wire/test_lying_upstream.py \
 	  tests/wire/test_relay_answer.py tests/wire/test_static.py tests/wire/test_serve.py

@@ -7,7 +7,8 @@ the middle, sign out and in again; a token lives twenty seconds. Every window of
 gives the memory of the processes, the latencies and what was answered. What counts is the slope
 over the windows after the warm-up, with its standard error: flat is what that cannot tell from
 zero. In the warm-up the caches fill, each of which has a bound: with a new cookie at every login
-that takes a while. Every answer that its asker did not have to expect is listed, of both.
+that takes a while. Every answer that its asker did not have to expect is listed, of both, and one
+makes the exit status 1.
 """
 
 import argparse
@@ -245,7 +246,8 @@ def report(
         plot.write_text(svg(panels, minutes=minutes, about=about))
 
 
-async def run(given: argparse.Namespace, folder: Path) -> None:
+async def run(given: argparse.Namespace, folder: Path) -> int:
+    """The number of answers that nothing explains."""
     store = Server(folder / "redis")
     store.command = ["--port", str(store.port), "--bind", "127.0.0.1"]
     store.command += ["--dir", str(store.folder), "--save", "", "--appendonly", "yes"]
@@ -266,6 +268,7 @@ async def run(given: argparse.Namespace, folder: Path) -> None:
         print(f"{given.people} people, {given.minutes:g} minutes after {given.warm_up:g} of "
               "warm-up, two workers")  # fmt: skip
         report(crowd, bff, windows, given.warm_up, given.plot)
+        return crowd.unexplained.total()
     finally:
         await bff.kill()
         await simulator.stop()
@@ -280,7 +283,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bff-soak-") as folder:
-        uvloop.run(run(given, Path(folder)))
+        unexplained = uvloop.run(run(given, Path(folder)))
+    sys.exit(1 if unexplained else 0)
 
 
 if __name__ == "__main__":

@@ -217,8 +217,10 @@ async def _answer(
     """The answer, or None where it has been sent already. Raises Refused."""
     route = here.table.match(request.path)
     if is_unsafe(here.front.frontend, request):
-        files = route is not None and route.upstream is None
-        return to_secure(here.front.frontend, request, files=files)
+        way = None if route is None else here.ways[route.path]
+        if isinstance(way, Relay) and not way.way.route.documents:
+            return way.refuse(request, Refused(Reason.BAD_REQUEST))
+        return to_secure(here.front.frontend, request, pages=way is not None)
     if is_preflight(request):
         raise Refused(Reason.CROSS_SITE)
     if route is None:

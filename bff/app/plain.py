@@ -21,12 +21,12 @@ def is_unsafe(frontend: FrontEnd, request: BrowserRequest) -> bool:
     return request.plain and frontend.secure
 
 
-def to_secure(frontend: FrontEnd, request: BrowserRequest, *, files: bool) -> Answer:
+def to_secure(frontend: FrontEnd, request: BrowserRequest, *, pages: bool) -> Answer:
     """The same address at the secure origin, for a person on the way to a page or to sign in.
 
-    `files`: the path is one of the SPA's own files. Raises Refused: BAD_REQUEST.
+    `pages`: the path is one of a route that serves them. Raises Refused: BAD_REQUEST.
     """
-    ours = files or request.path == _LOGIN
+    ours = pages or request.path == _LOGIN
     if not ours or request.method not in _SAFE or not request.is_navigation:
         raise Refused(Reason.BAD_REQUEST)
     return Answer(

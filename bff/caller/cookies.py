@@ -103,6 +103,12 @@ def _read(cookies: Cookies, section: Section) -> str:
         raise Refused(refused.reason) from None
 
 
+def forget_cookies() -> None:
+    """Let go of what was found right, and of the keys that it was found with."""
+    _verified.cache_clear()
+    _signer.cache_clear()
+
+
 def _signed(key: Key, origin: str, session_id: str) -> str:
     return _signer(key, origin).sign(f"{key.kid}.{session_id}").decode()
 

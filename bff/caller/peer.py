@@ -53,7 +53,9 @@ def client_address(peer: str, forwarded_for: bytes | None, trusted: Proxies) -> 
     for entry in reversed(forwarded_for.decode("latin-1").split(",")):
         address = entry.strip()
         known = trusted.include(address)
-        if known is None:
+        # A zone (RFC 4007 §11) names an interface of the machine that wrote it, and may hold
+        # anything: nobody further on could read it as an address.
+        if known is None or "%" in address:
             return peer
         if not known:
             return address

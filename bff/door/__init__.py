@@ -17,6 +17,7 @@ def door(config: Config, behind: Behind, *, descriptors: int | None = None) -> t
         head_timeout=config.server.head_timeout,
         progress_timeout=config.server.progress_timeout,
         write_timeout=config.server.write_timeout,
+        keep_alive=config.server.keep_alive,
         connections=most if descriptors is None else min(most, descriptors * 2 // 5),
     )
     return type("ConfiguredDoor", (Door,), {"rules": rules, "behind": behind})

@@ -178,9 +178,12 @@ class Prepared:
 
     response_started = False
 
-    def __init__(self, wire: Wire, answer: Answer, *, keep_alive: bool) -> None:
+    def __init__(
+        self, wire: Wire, answer: Answer, *, keep_alive: bool, head_only: bool = False
+    ) -> None:
         self._wire = wire
         self._answer = answer
+        self._head_only = head_only
         self.keep_alive = keep_alive
         self.response_complete = False
         self._gone = False
@@ -193,7 +196,7 @@ class Prepared:
         self._wire.transport.write(
             answer_bytes(
                 self._answer,
-                head_only=False,
+                head_only=self._head_only,
                 keep_alive=self.keep_alive,
                 date=self._wire.date_line(),
             )

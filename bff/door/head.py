@@ -59,7 +59,8 @@ def _read_section(
     _judge_framing(method, version, fields.get(b"transfer-encoding"), fields.get(b"content-length"))
     if method in ("CONNECT", "TRACE"):
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=METHODS)
-    if fields.get(b"expect", b"100-continue").lower() != b"100-continue":
+    expected = fields.get(b"expect", b"100-continue")
+    if version == "1.1" and expected.lower() != b"100-continue":
         raise Refused(Reason.EXPECTATION_FAILED)
     return section_of(method, listed, fields, upgrade=judge_upgrade(fields, asked=asked))
 
@@ -67,6 +68,11 @@ def _read_section(
 _remembered = lru_cache(maxsize=SECTIONS_KEPT)(
     _read_section
 )  # a refusal is reckoned anew each time
+
+
+def forget_sections() -> None:
+    """Let go of all that is remembered, and of what others keep with it."""
+    _remembered.cache_clear()
 
 
 def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> Head:

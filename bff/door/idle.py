@@ -15,14 +15,21 @@ class Idle:
     It runs from the beginning: a connection on which nothing ever arrives is an idle one.
     """
 
-    __slots__ = ("_loop", "_patience", "_since", "_stalled", "_timer", "_transport")
+    __slots__ = ("_loop", "_patience", "_since", "_stalled", "_timer", "_transport", "_unread")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, patience: float
+        self,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.Transport,
+        *,
+        patience: float,
+        unread: float,
     ) -> None:
+        """`patience`: seconds without a request; `unread`: in which nothing written is taken."""
         self._loop = loop
         self._transport = transport
-        self._patience = patience  # seconds
+        self._patience = patience
+        self._unread = unread
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -47,12 +54,17 @@ class Idle:
     def close_now(self) -> None:
         """Close, if nothing goes on; the browser opens another when it needs one."""
         if self._since is not None and not self._transport.is_closing():
-            self._transport.close()
+            self.close()
 
-    def not_taken(self, patience: float) -> None:
-        """The browser takes nothing of what was written: so many seconds, and it is given up."""
+    def close(self) -> None:
+        """Close when what was written has been taken, or when it is given up."""
+        self.not_taken()
+        self._transport.close()
+
+    def not_taken(self) -> None:
+        """The browser takes nothing of what was written: `unread` seconds, and it is given up."""
         if self._stalled is None:
-            self._stalled = self._loop.call_later(patience, self._transport.abort)
+            self._stalled = self._loop.call_later(self._unread, self._transport.abort)
 
     def taken(self) -> None:
         """The browser takes more again."""
@@ -68,7 +80,7 @@ class Idle:
         if left > 0:
             self._timer = self._loop.call_later(left, self._look)
         else:
-            self._transport.close()
+            self.close()
 
 
 def make_room(connections: Collection[object], newcomer: object, most: int) -> bool:

@@ -34,8 +34,8 @@ from bff.problem import Headers, Reason, Refused, refusal
 from bff.relay.proxy_status import with_proxy_status
 from bff.wire import BUFFERED, Answering, Turn
 
-CROWDED: Final = 4096  # octets; in a larger read, each head is taken off what the next has used,
-# and is not remembered
+CROWDED: Final = 4096  # octets; in a larger read, each head is taken off what the next has used
+FIELDS_KEPT: Final = 64  # a section with more of them, or more than those octets, is not remembered
 CHUNK_OCTETS: Final = 16  # what an honest chunk takes at most beside its octets
 # Of these the parser makes up its mind whether the connection goes on, and so do we.
 _HEEDED: Final = frozenset({b"connection", b"proxy-connection"})
@@ -57,6 +57,7 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self._in_head = False
         self._in_body = False
+        self._asks_head = False  # nothing of an answer but its head is wanted
         self.turns = Turns(self.resume_reading)
         self._shut = False  # nothing further is read as a request
         self._upgrading = False  # what follows are no requests, but octets of a WebSocket
@@ -67,7 +68,12 @@ class Door(HttpToolsProtocol):
         self._raw: list[bytes] = []
         self._early = b""  # of a WebSocket that is not open yet
         self._crowded = len(self.connections) > self.rules.connections
-        self.idle = Idle(self.loop, transport, self.timeout_keep_alive)
+        self.idle = Idle(
+            self.loop,
+            transport,
+            patience=self.rules.keep_alive,
+            unread=self.rules.write_timeout,
+        )
         if self._crowded and not make_room(self.connections, self, self.rules.connections):
             transport.abort()
 
@@ -85,7 +91,6 @@ class Door(HttpToolsProtocol):
         if self._shut:
             self._after_upgrade(data)
             return
-        self.idle.busy()
         self._progress_at = self.loop.time()
         if not self._in_head:
             self._octets = 0  # where this chunk begins one or more heads
@@ -101,10 +106,9 @@ class Door(HttpToolsProtocol):
             self._refuse(meaning(error))  # in its turn: what came before it goes on
         if self._in_head or self._in_body:
             self._judge_unfinished()
-        if (self._in_head or self._in_body) and not self._shut:
-            self._start_timer()
         self.turns.advance()
         if (current := self.turns.current) is not None:
+            self.idle.busy()
             current.flush()
 
     def _after_upgrade(self, data: bytes) -> None:
@@ -120,19 +124,26 @@ class Door(HttpToolsProtocol):
             socket.take_body(data)
 
     def _judge_unfinished(self) -> None:
-        """Refuse what goes on for too long: a target, a head, chunk lines or trailers."""
+        """Refuse what goes on for too long: a target, a head, chunk lines or trailers.
+
+        Else it must come to its end. Line ends between requests begin none, and are idle time.
+        """
         if self._in_body and self._beside_body > SECTION_OCTETS:
             self._refuse(Refused(Reason.HEADERS_TOO_LARGE))
         elif self._in_head and sum(map(len, self._raw)) > TARGET_OCTETS:
             self._refuse(Refused(Reason.TARGET_TOO_LONG))
         elif self._in_head and self._octets > TARGET_OCTETS + SECTION_OCTETS:
             self._refuse(Refused(Reason.HEADERS_TOO_LARGE))
+        if not self._shut:
+            self.idle.busy()
+            self._start_timer()
 
     # The parser's callbacks.
 
     @override
     def on_message_begin(self) -> None:
         self._in_head, self._in_body = True, False
+        self._asks_head = False
         self._raw = []
         self.headers: Headers = []
         self._beside: Headers = []  # fields of one request, which are not of its section
@@ -155,22 +166,26 @@ class Door(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
+        method = self.parser.get_method()
+        self._asks_head = method == b"HEAD"
         target = b"".join(self._raw)
         if len(target) > TARGET_OCTETS:
             raise Refused(Reason.TARGET_TOO_LONG)
+        remember = len(self.headers) <= FIELDS_KEPT
         if self._octets > CROWDED:
             octets = section_octets(self.headers) + section_octets(self._beside)
             if min(octets, self._octets) > SECTION_OCTETS:
                 raise Refused(Reason.HEADERS_TOO_LARGE)
+            remember = remember and octets <= CROWDED
             self._octets -= len(target) + octets + 17  # a method, the version and the line ends
         version = self.parser.get_http_version()
         asked = bool(self.parser.should_upgrade())
         section = read_section(
-            self.parser.get_method().decode("ascii"),
+            method.decode("ascii"),
             version,
             self.headers,
             asked=asked,
-            remember=self._octets <= CROWDED,
+            remember=remember,
         )
         head = judge(section, target, self.behind.hosts)
         self._upgrading = section.upgrade
@@ -182,7 +197,8 @@ class Door(HttpToolsProtocol):
                 and not (asked or self._crowded or self.leaving)
                 and self.parser.should_keep_alive()
             ),
-            expects_continue=section.expects_continue,
+            # What speaks 1.0 knows no interim answer (RFC 9110 §15.2).
+            expects_continue=section.expects_continue and version == "1.1",
             upgrade=section.upgrade,
         )
         self.enqueue(self._answering(head, section, turn))
@@ -193,7 +209,7 @@ class Door(HttpToolsProtocol):
         """Who answers the request."""
         if head.answered_here:
             answer = options(secure=self.rules.secure)
-            return Prepared(self, answer, keep_alive=turn.keep_alive)
+            return Prepared(self, answer, keep_alive=turn.keep_alive and not section.has_body)
         if turn.upgrade and (self.turns.current is not None or self.turns.waiting):
             raise Refused(Reason.BAD_REQUEST)  # frames could not wait for its turn
         hop = self.client[0] if self.client else ""
@@ -240,7 +256,7 @@ class Door(HttpToolsProtocol):
         count(REFUSALS, refused.reason.value)
         answer = refusal(refused, request_id=secrets.token_hex(8), secure=self.rules.secure)
         answer = with_proxy_status(answer, refused)
-        prepared = Prepared(self, answer, keep_alive=False)
+        prepared = Prepared(self, answer, keep_alive=False, head_only=self._asks_head)
         # Where the body of a request is none, the refusal takes its place.
         if broken is not None and not broken.response_complete and not self.turns.withdraw_newest():
             self.break_off()
@@ -259,7 +275,7 @@ class Door(HttpToolsProtocol):
         if body_unread:
             self._close_gently()
         else:
-            self.transport.close()
+            self.idle.close()
 
     def hand_over(self, answering: Answering) -> None:
         """The connection speaks another protocol from here on, and this is who speaks it."""
@@ -316,14 +332,15 @@ class Door(HttpToolsProtocol):
     @override
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.idle.not_taken(self.rules.write_timeout)
+        self.idle.not_taken()
         if (current := self.turns.current) is not None:
             current.congested()
 
     @override
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.idle.taken()
+        if not self.transport.is_closing():
+            self.idle.taken()
         if (current := self.turns.current) is not None:
             current.writable()
 
@@ -337,7 +354,7 @@ class Door(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.resume_reading()
-        self._timer = self.loop.call_later(LINGER, self.transport.close)
+        self._timer = self.loop.call_later(LINGER, self.idle.close)
 
     def break_off(self) -> None:
         """An answer cannot be finished: it must not look complete."""

@@ -35,4 +35,5 @@ class Rules:
     head_timeout: float
     progress_timeout: float
     write_timeout: float
+    keep_alive: float
     connections: int  # with more of them open, each is for one request only

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus, urlsplit
 import msgspec
 from typing_extensions import override
 
-from bff.caller.request import BrowserRequest, Section
+from bff.caller.request import BESIDE, BrowserRequest, Section
 from bff.caller.same_origin import is_opened, require_own_socket, require_same_origin
 from bff.config.dev_server import is_dev_server
 from bff.config.load import FrontEnd
@@ -219,7 +219,7 @@ def _reckoned(way: Relayed, section: Section) -> Passed:
         before=b" HTTP/1.1\r\nhost: %s\r\n%s" % (way.authority, fields),
         after=way.fixed + framing(section) + via_line(section),
         end=b"\r\n" + max_forwards(section) + b"\r\n",
-        kept_back=way.fixed_names | named_in_connection(section.headers),
+        kept_back=BESIDE & (way.fixed_names | named_in_connection(section.headers)),
     )
 
 

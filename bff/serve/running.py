@@ -16,8 +16,10 @@ import uvicorn
 from typing_extensions import override
 
 from bff.app import Application
+from bff.caller.cookies import forget_cookies
 from bff.config.load import Config
 from bff.door import door
+from bff.door.head import forget_sections
 from bff.door.protocol import Door
 from bff.journal.log import crashed
 from bff.serve.listening import BACKLOG
@@ -59,6 +61,8 @@ class Running:
     async def swap(self, config: Config) -> None:
         """Serve another configuration from the next request on."""
         self.application.swap(config)
+        forget_sections()  # what was worked out under the former configuration, its keys with it
+        forget_cookies()
         await self._traces.renew(config.operate)
 
     def renew_certificate(self) -> None:
@@ -114,7 +118,6 @@ def _settings(config: Config, application: Application, protocol: type[Door]) ->
         server_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_keep_alive=int(server.keep_alive),
         backlog=BACKLOG,
         ssl_certfile=server.tls_certificate,
         ssl_keyfile=None if server.tls_key is None else str(server.tls_key),

@@ -85,7 +85,7 @@ def read_fields(fields: Fields) -> Live | Ended:
         return known[1]
     there = _read(fields)
     if isinstance(there, Live):
-        if len(_last) >= _KEPT:
+        if len(_last) >= KEPT:
             _last.clear()
         _last[tag] = fields, there
     return there
@@ -96,7 +96,7 @@ def let_go(tag: bytes) -> None:
     _last.pop(tag, None)
 
 
-_KEPT: Final = 8192  # keys, whoever forgets to let go
+KEPT: Final = 8192  # keys, whoever forgets to let go
 _last: Final[dict[bytes, tuple[Fields, Live]]] = {}
 
 

@@ -26,7 +26,7 @@ from bff.session.store import Ended, Live, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
 CAPACITY: Final = 8192  # records; the least recently used goes first
-_KEYS: Final = 512  # reckoned in no time: for those who ask just now
+KEYS_KEPT: Final = 512  # reckoned in no time: for those who ask just now
 
 _REASONS: Final = frozenset(
     {
@@ -113,7 +113,7 @@ class Opened:
         self._lifetime = frontend.session.lifetime
         self._issuers = frozenset(each.issuer for each in frontend.providers.values())
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self.key = lru_cache(maxsize=_KEYS)(self._key)  # pure, and asked on every request
+        self.key = lru_cache(maxsize=KEYS_KEPT)(self._key)  # pure, and asked on every request
 
     def _key(self, session_id: str) -> str:
         """The store key of a session id."""

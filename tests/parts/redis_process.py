@@ -17,6 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.canary import RECORDER
 from tests.parts.certificates import Authority
 
 
@@ -135,6 +136,10 @@ def redis_process(
         process.start()
         try:
             yield process
+            if process.process is not None and "--sentinel" not in options:
+                process.resume()
+                with contextlib.suppress(redis.RedisError):  # full, or of somebody else's types
+                    RECORDER.dumped(process.dump())
         finally:
             process.stop()
 

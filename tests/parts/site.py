@@ -135,7 +135,6 @@ def serving(config: Config, listening: socket.socket | None = None) -> Iterator[
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=int(config.server.keep_alive),
                 timeout_graceful_shutdown=2,
             )
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from bff.caller.request import Section
-from bff.door.head import read_section
+from bff.door.head import forget_sections, read_section
 from bff.problem import Headers, Reason, Refused
 
 FIELDS: Headers = [(b"host", b"app.example"), (b"cookie", b"bff=1.a.b"), (b"accept", b"*/*")]
@@ -67,3 +67,9 @@ def test_an_upgrade_that_the_parser_saw_is_not_taken_for_one_that_it_did_not() -
 
 def test_it_shows_nothing_of_what_it_holds() -> None:
     assert "bff=1" not in repr(read())
+
+
+def test_all_of_it_can_be_forgotten() -> None:
+    before = read()
+    forget_sections()
+    assert read() is not before

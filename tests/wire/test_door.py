@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bff.door import head
+from bff.door.head import forget_sections
 from tests.parts.config import config
 from tests.parts.raw import Raw, RawAnswer, Villain, raw, villain
 from tests.parts.site import Site, serving
@@ -574,3 +576,82 @@ def test_a_refusal_of_the_door_looks_like_every_other(wire: Raw) -> None:
     assert document.keys() == {"type", "title", "status", "reason", "request_id"}
     assert answer.get("x-content-type-options") == "nosniff"
     assert answer.get("server") is None
+
+
+@pytest.mark.rule("Q-20", "Q-24")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\r\n", id="a line end"),
+        pytest.param(b"\r\n" * 40, id="line ends"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\n" + OURS + b"Content-Length: 1\r\n\r\nx", id="a body"),
+    ],
+)
+def test_who_asks_nothing_is_not_kept(upstream: Villain, sent: bytes) -> None:
+    more = '[server]\nkeep_alive = "300ms"\nhead_timeout = "1h"\nprogress_timeout = "1h"\n'
+    text = config(issuer="http://127.0.0.1:1", api=upstream.url, more=more)
+    with serving(text) as site, raw(site.port) as wire:
+        wire.send(sent)
+        if sent.startswith(b"OPTIONS"):
+            assert wire.answer().status == 200
+        assert wire.closed
+
+
+@pytest.mark.rule("Q-22")
+def test_http_1_0_hears_of_no_interim_answer(wire: Raw, upstream: Villain) -> None:
+    wire.send(post(b"Expect: 100-continue", b"Content-Length: 2", body=b"", version=b"1.0"))
+    wire.socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        wire.head()
+    wire.socket.settimeout(20)
+    wire.send(b"ab")
+    assert wire.answer().status == 200
+    assert upstream.received[0].body == b"ab"
+
+
+def test_what_http_1_0_expects_counts_for_nothing(wire: Raw, upstream: Villain) -> None:
+    wire.send(post(b"Expect: 200-ok", b"Content-Length: 2", body=b"ab", version=b"1.0"))
+    assert wire.answer().status == 200
+    assert upstream.received[0].all(b"expect") == []
+
+
+@pytest.mark.rule("Q-20")
+def test_a_body_that_is_not_read_is_the_last_of_its_connection(wire: Raw) -> None:
+    wire.send(
+        b"OPTIONS * HTTP/1.1\r\n" + OURS + b"Expect: 100-continue\r\nContent-Length: 30\r\n\r\n"
+    )
+    answer = wire.answer()
+    assert (answer.status, answer.get("connection")) == (200, "close")
+    assert wire.closed
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HEAD / HTTP/1.1\r\nHost: other.example\r\n\r\n", 421),
+        (b"HEAD / HTTP/1.1\r\n" + OURS + b"Content-Length: 3\r\n\r\nabc", 400),
+        (b"HEAD /" + b"x" * 9000 + b" HTTP/1.1\r\n" + OURS + b"\r\n", 414),
+    ],
+)
+def test_a_refused_head_has_no_content(wire: Raw, head: bytes, status: int) -> None:
+    wire.send(head)
+    answer = wire.answer("HEAD")
+    assert (answer.status, answer.get("connection")) == (status, "close")
+    assert wire.rest() == b""
+
+
+@pytest.mark.rule("Q-20")
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        pytest.param(b"abc: 1\r\n", 1, id="small"),
+        pytest.param(b"abc:\r\n" * 100, 0, id="many fields"),
+        pytest.param(b"abc: " + b"x" * 60_000 + b"\r\n", 0, id="large"),
+    ],
+)
+def test_only_a_small_section_is_remembered(wire: Raw, fields: bytes, kept: int) -> None:
+    forget_sections()
+    wire.send(get(fields))
+    assert wire.answer().status == 200
+    assert head._remembered.cache_info().currsize == kept

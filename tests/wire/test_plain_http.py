@@ -87,6 +87,24 @@ def test_what_may_hold_a_secret_or_is_relayed_goes_nowhere(browser: Browser, pat
     assert "abc" not in answer.text
 
 
+@pytest.mark.rule("D-03", "E-01")
+def test_a_person_who_opens_a_download_reads_a_page(browser: Browser) -> None:
+    answer = browser.navigate("/api/report.pdf", headers=PLAIN)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.rule("D-03")
+def test_a_page_of_an_upstream_is_a_page(sites: Sites, upstream: Villain) -> None:
+    pages = f'[[routes]]\npath = "/docs"\nupstream = "{upstream.url}"\nauth = "none"\n'
+    pages += "navigation = true\ndocuments = true\n"
+    with browsing(sites(api=upstream.url, routes=pages, more=BELIEVED)) as browser:
+        answer = browser.navigate("/docs/a", headers=PLAIN)
+        assert (answer.status_code, answer.headers["location"]) == (308, f"{SECURE}/docs/a")
+        assert browser.fetch("GET", "/docs/a", headers=PLAIN).status_code == 400
+    assert upstream.received == []
+
+
 @pytest.mark.rule("D-03", "W-01")
 def test_no_socket_is_opened(site: Site, upstream: Villain) -> None:
     with raw(site.port) as wire:

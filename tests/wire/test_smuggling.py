@@ -52,7 +52,8 @@ def site(upstream: Hearing) -> Iterator[Site]:
 def answers(wire: Raw, trick: Trick) -> None:
     """The trick is answered as its row says, and its connection is closed or good for more."""
     wire.send(trick.octets)
-    found = [wire.answer() for _ in trick.statuses]
+    method = "HEAD" if trick.octets.startswith(b"HEAD ") else "GET"
+    found = [wire.answer(method) for _ in trick.statuses]
     assert tuple(each.status for each in found) == trick.statuses
     if not found:
         return
