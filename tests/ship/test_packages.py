@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bff.keys import new_key
+from bff.keys import new_key, parse_key
 from tests.ship.conftest import ROOT, Packages
 
 SECRETS = {"BFF_CLIENT_SECRET": "secret", "BFF_KEY": new_key(), "BFF_STORE": "rediss://u:p@r:6379"}
@@ -77,6 +77,16 @@ def test_the_wheel_checks_the_example(installed: Path) -> None:
     (installed / "index.html").write_text("<!doctype html>")
     done = said(installed, "bff", "check", "--config", "bff.toml")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_pipx_installs_it_with_all_it_needs(packages: Packages, tmp_path: Path) -> None:
+    home = {"PIPX_HOME": str(tmp_path / "home"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+    command = [sys.executable, "-m", "pipx", "install", "--quiet", str(packages.wheel)]
+    subprocess.run(command, env={**os.environ, **home}, check=True, timeout=300)
+    done = subprocess.run(
+        [tmp_path / "bin/bff", "keys", "new"], capture_output=True, text=True, check=True
+    )
+    assert parse_key(done.stdout.strip()).kid
 
 
 def test_the_wheel_has_its_own_scripts_and_simulator(installed: Path) -> None:
