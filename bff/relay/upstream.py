@@ -1,6 +1,7 @@
 """The connections to one origin: a pool with a bound, the last used first."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections import deque
@@ -79,11 +80,20 @@ class Upstream:
             async with asyncio.timeout(self._connect_timeout):
                 await turn
         except TimeoutError:
-            raise Refused(Reason.OVERLOADED) from None
+            self._leave(turn)
+            if turn.cancelled():
+                raise Refused(Reason.OVERLOADED) from None
+            # Woken in the very moment of giving up: the turn is as good as any other.
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            self._leave(turn)
+            if not turn.cancelled():
                 self._wake_one()  # whoever was woken has gone: the turn is the next one's
             raise
+
+    def _leave(self, turn: asyncio.Future[None]) -> None:
+        """Whoever waits no more takes no place in the queue."""
+        with contextlib.suppress(ValueError):  # it was woken, or passed over, and is not there
+            self._waiting.remove(turn)
 
     async def _connect(self) -> UpstreamConnection:
         self._connecting += 1

@@ -1,13 +1,15 @@
 """The connections to one upstream: never more than the bound, and no turn in the queue is lost."""
 
 import asyncio
+import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from bff.problem import Reason
+from bff.problem import Reason, Refused
 from bff.relay.connection import UpstreamConnection
 from bff.relay.upstream import IDLE_SECONDS, Upstream
 from tests.parts.raw import Villain, villain
@@ -104,6 +106,42 @@ def test_whoever_finds_its_connection_taken_waits_again(upstream: Villain) -> No
         assert await woken is first
 
     bounded(upstream, 1, scenario)
+
+
+def test_a_place_in_the_queue_of_somebody_who_has_gone_is_free(upstream: Villain) -> None:
+    async def scenario(pool: Upstream) -> None:
+        first = await pool.acquire(careful=False)
+        assert await Asking().ask(first) is None
+        gone = await _queued(pool)
+        gone.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await gone
+        next_one = await _queued(pool)
+        pool.give_back(first)
+        assert await next_one is first
+
+    bounded(upstream, 1, scenario)
+
+
+def test_a_turn_that_comes_in_the_moment_of_giving_up_is_not_lost(upstream: Villain) -> None:
+    """The loop is late: a connection is given back, and whoever waits has waited too long."""
+
+    async def scenario(pool: Upstream) -> None:
+        first, second = await pool.acquire(careful=False), await pool.acquire(careful=False)
+        for each in (first, second):
+            assert await Asking().ask(each) is None
+        pool._connect_timeout = 0.02
+        impatient = await _queued(pool)
+        pool._connect_timeout = PATIENCE
+        patient = await _queued(pool)
+        asyncio.get_running_loop().call_later(0.01, pool.give_back, first)
+        time.sleep(0.05)  # noqa: ASYNC251 - the loop is late: both are due in one turn of it
+        with contextlib.suppress(Refused):
+            pool.give_back(await impatient)
+        assert await patient is first
+        pool.give_back(second)
+
+    bounded(upstream, 2, scenario)
 
 
 def test_a_connection_that_closed_before_its_first_request_fails_at_once() -> None:
