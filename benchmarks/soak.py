@@ -1,13 +1,13 @@
 """Half an hour of 200 people across two workers and a real Redis: does anything grow?
 
-    python benchmarks/soak.py [--minutes 30] [--warm-up 20] [--people 200] [--plot docs/soak.svg]
+    python benchmarks/soak.py [--minutes 30] [--warm-up 5] [--people 200] [--plot docs/soak.svg]
 
 They sign in, call the API and post to it, read their session, hold event streams open, go away in
 the middle, sign out and in again; a token lives twenty seconds. Every window of fifteen seconds
 gives the memory of the processes, the latencies and what was answered. What counts is the slope
 over the windows after the warm-up, with its standard error: flat is what that cannot tell from
-zero. In the warm-up the caches fill, each of which has a bound: with a new cookie at every login
-that takes a while. Every answer that its asker did not have to expect is listed, of both, and one
+zero. In the warm-up the caches fill, each of which has a bound, and people sign out and in again ten
+times as often, since every login brings a new cookie. Every answer that its asker did not have to expect is listed, of both, and one
 makes the exit status 1.
 """
 
@@ -41,6 +41,8 @@ WINDOW: Final = 15.0  # seconds
 TOKEN_SECONDS: Final = 20
 PAUSE: Final = 4.0  # seconds between two things one person does, on average
 STREAM: Final = 6.0  # seconds that a person looks at the live feed
+LEAVES: Final = 0.02  # how likely somebody signs out before the next thing they do
+RESTLESS: Final = 0.2  # the same in the warm-up
 MEBI: Final = 1024 * 1024
 
 
@@ -87,6 +89,7 @@ class Crowd:
 
     def __init__(self, door: Bff, chance: secrets.SystemRandom) -> None:
         self.window = Window()
+        self.leaves = RESTLESS
         self.answers: Counter[str] = Counter()
         self.unexplained: Counter[str] = Counter()
         self._door = door
@@ -104,7 +107,7 @@ class Crowd:
             cookie = await self._sign_in()
             deeds, weights = zip(*self._deeds, strict=True)
             lives = True
-            while lives and not over.is_set() and self._chance.random() > 0.02:
+            while lives and not over.is_set() and self._chance.random() > self.leaves:
                 await asyncio.sleep(PAUSE * self._chance.uniform(0.1, 1.9))
                 (deed,) = self._chance.choices(deeds, weights)
                 lives = await deed(cookie)
@@ -195,11 +198,16 @@ def resident(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-async def measured(crowd: Crowd, bff: Bff, store: Server, minutes: float) -> list[Window]:
+async def measured(
+    crowd: Crowd, bff: Bff, store: Server, warm_up: float, minutes: float
+) -> list[Window]:
     """The windows, one after the other."""
     windows: list[Window] = []
     client = redis_client.Redis(port=store.port, protocol=2)
-    for number in range(max(4, int(minutes * 60 / WINDOW))):
+    warming = int(warm_up * 60 / WINDOW)
+    for number in range(warming + max(4, int(minutes * 60 / WINDOW))):
+        if number == warming:
+            crowd.leaves = LEAVES
         window = crowd.window = Window()
         await asyncio.sleep(WINDOW)
         supervisor, *workers = bff.family
@@ -262,7 +270,7 @@ async def run(given: argparse.Namespace, folder: Path) -> int:
     crowd = Crowd(bff, secrets.SystemRandom())
     try:
         people = [asyncio.create_task(crowd.live(over)) for _ in range(given.people)]
-        windows = await measured(crowd, bff, store, given.warm_up + given.minutes)
+        windows = await measured(crowd, bff, store, given.warm_up, given.minutes)
         over.set()
         await asyncio.gather(*people)
         print(f"{given.people} people, {given.minutes:g} minutes after {given.warm_up:g} of "
@@ -278,7 +286,7 @@ async def run(given: argparse.Namespace, folder: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--warm-up", type=float, default=20.0)
+    parser.add_argument("--warm-up", type=float, default=5.0)
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()

@@ -224,8 +224,8 @@ ACCOUNTS: Final[Mapping[Reason, Account]] = {
         "S-06, T-04",
     ),
     Reason.OVERLOADED: Account(
-        "A bound of `limits`, `server.connections` or of the connections to the provider is "
-        "reached.",
+        "A bound of `limits`, `server.connections`, `routes.connections` or of the connections to "
+        "the provider is reached.",
         _WAIT,
         "Q-24, C-03; RFC 9110 §15.6.4",
     ),
@@ -235,8 +235,7 @@ ACCOUNTS: Final[Mapping[Reason, Account]] = {
         "RFC 9110 §15.6.4",
     ),
     Reason.UPSTREAM_TIMEOUT: Account(
-        "The API took longer than `routes.connect_timeout`, `answer_timeout` or `idle_timeout`; "
-        "`phase` says which.",
+        "The API took longer than `routes.answer_timeout` or `idle_timeout`; `phase` says which.",
         "Try again what may be repeated.",
         "A-11; RFC 9110 §15.6.5",
     ),
