@@ -6,9 +6,9 @@ They sign in, call the API and post to it, read their session, hold event stream
 the middle, sign out and in again; a token lives twenty seconds. Every window of fifteen seconds
 gives the memory of the processes, the latencies and what was answered. What counts is the slope
 over the windows after the warm-up, with its standard error: flat is what that cannot tell from
-zero. In the warm-up the caches fill, each of which has a bound, and people sign out and in again ten
-times as often, since every login brings a new cookie. Every answer that its asker did not have to expect is listed, of both, and one
-makes the exit status 1.
+zero. In the warm-up the caches fill, each of which has a bound, and people sign out and in again
+ten times as often, since every login brings a new cookie. Every answer that its asker did not have
+to expect is listed, of both, and one makes the exit status 1.
 """
 
 import argparse

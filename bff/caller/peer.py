@@ -16,6 +16,7 @@ _COUNT: Final = itertools.count(1)
 
 _WITHOUT_TLS: Final = frozenset({b"http", b"ws"})  # some proxies name a WebSocket's scheme
 
+_MAPPED: Final = "::ffff:"
 _LONGEST: Final = 64  # an address takes 45, and its zone a few
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -43,6 +44,11 @@ class Proxies:
         return any(parsed in network for network in self._networks)
 
 
+def unmapped(address: str) -> str:
+    """An IPv4 address as such: a socket of both families writes it as IPv6 (RFC 4291 §2.5.5.2)."""
+    return address.removeprefix(_MAPPED) if "." in address else address
+
+
 def client_address(peer: str, forwarded_for: bytes | None, trusted: Proxies) -> str:
     """The rightmost address of X-Forwarded-For that is not itself a trusted proxy (RFC 7239 §4).
 
@@ -51,7 +57,7 @@ def client_address(peer: str, forwarded_for: bytes | None, trusted: Proxies) -> 
     if forwarded_for is None or not trusted.include(peer):
         return peer
     for entry in reversed(forwarded_for.decode("latin-1").split(",")):
-        address = entry.strip()
+        address = unmapped(entry.strip())
         known = trusted.include(address)
         # A zone (RFC 4007 §11) names an interface of the machine that wrote it, and may hold
         # anything: nobody further on could read it as an address.

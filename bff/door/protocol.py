@@ -14,6 +14,7 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bff.caller.peer import unmapped
 from bff.caller.request import BESIDE, Section, read_request
 from bff.door.answers import meaning, options
 from bff.door.cycle import Cycle, Prepared, asgi_scope
@@ -55,6 +56,7 @@ class Door(HttpToolsProtocol):
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
+        self._hop = unmapped(self.client[0]) if self.client else ""
         self._in_head = False
         self._in_body = False
         self._asks_head = False  # nothing of an answer but its head is wanted
@@ -212,9 +214,8 @@ class Door(HttpToolsProtocol):
             return Prepared(self, answer, keep_alive=turn.keep_alive and not section.has_body)
         if turn.upgrade and (self.turns.current is not None or self.turns.waiting):
             raise Refused(Reason.BAD_REQUEST)  # frames could not wait for its turn
-        hop = self.client[0] if self.client else ""
         request = read_request(
-            section, head.target, hop=hop, trusted=self.behind.trusted, beside=self._beside
+            section, head.target, hop=self._hop, trusted=self.behind.trusted, beside=self._beside
         )
         answering = self.behind.lane(head.frontend, request, turn)
         if answering is not None:

@@ -132,9 +132,14 @@ def _nonce_is_kept(claims: Claims, original: OriginalClaims) -> bool:
 
 def _auth_time_is_kept(claims: Claims, original: OriginalClaims) -> bool:
     # Where the first token had none there is nothing that it could contradict.
-    if "auth_time" not in claims or original.auth_time is None:
-        return True
-    return number_of(claims["auth_time"]) == original.auth_time
+    said = _auth_time(claims)
+    return said is None or original.auth_time is None or said == original.auth_time
+
+
+def _auth_time(claims: Claims) -> float | None:
+    """When the person signed in. Some providers say 0 where they do not know."""
+    said = number_of(claims.get("auth_time"))
+    return said if said is not None and said > 0 else None
 
 
 CHECKS: Final[tuple[tuple[TokenFault, Callable[[Claims, Expected, float], bool]], ...]] = (
@@ -178,8 +183,9 @@ async def verify_id_token(
     """The ID token of a login (OpenID Connect Core §3.1.3.7).
 
     Raises Refused(ID_TOKEN_INVALID), or PROVIDER_UNAVAILABLE if the keys cannot be fetched."""
-    claims = await _believed(server, token, access_token)
-    return _read(claims, check_login(claims, nonce))
+    claims, alg = await _signed(server, token)
+    fault = _broken(server, claims, alg, access_token) or check_login(claims, nonce)
+    return _read(claims, fault)
 
 
 async def verify_refreshed(
@@ -187,15 +193,24 @@ async def verify_refreshed(
 ) -> IdToken:
     """The ID token that came with a refresh (OpenID Connect Core §12.2).
 
-    Raises Refused(ID_TOKEN_INVALID), or PROVIDER_UNAVAILABLE if the keys cannot be fetched."""
-    claims = await _believed(server, token, access_token)
-    return _read(claims, check_refreshed(claims, original))
+    Raises Refused: ID_TOKEN_INVALID where the issuer has signed that it is about another person or
+    another login; PROVIDER_UNAVAILABLE where the keys cannot be fetched, or the token is not to be
+    believed. That is no proof against anybody: a new key that is not announced yet and a clock that
+    is wrong look like this.
+    """
+    try:
+        claims, alg = await _signed(server, token)
+    except Refused:
+        raise Refused(Reason.PROVIDER_UNAVAILABLE) from None
+    another = check_refreshed(claims, original)
+    if another is None and (fault := _broken(server, claims, alg, access_token)) is not None:
+        _refused(fault)
+        raise Refused(Reason.PROVIDER_UNAVAILABLE)
+    return _read(claims, another)
 
 
-async def _believed(
-    server: AuthorizationServer, token: str | None, access_token: str
-) -> dict[str, object]:
-    """The claims of a token that is the issuer's and for us."""
+async def _signed(server: AuthorizationServer, token: str | None) -> tuple[dict[str, object], str]:
+    """The claims of a token that the issuer has signed, and the algorithm. Raises Refused."""
     header = read_header(token, server.config.algorithms)
     if token is None or not isinstance(header, JwsHeader):
         raise _refused(header)
@@ -205,19 +220,23 @@ async def _believed(
     claims = json_object(payload) if isinstance(payload, bytes) else None
     if claims is None:
         raise _refused(payload if isinstance(payload, TokenFault) else TokenFault.PAYLOAD)
+    return claims, header.alg
+
+
+def _broken(
+    server: AuthorizationServer, claims: Claims, alg: str, access_token: str
+) -> TokenFault | None:
+    """The rule for every ID token that it breaks, or None."""
     config = server.config
     expected = Expected(
         issuer=config.issuer,
         client_id=config.client_id,
         trusted_audiences=config.trusted_audiences,
         skew=config.clock_skew,
-        alg=header.alg,
+        alg=alg,
         access_token=access_token,
     )
-    fault = check_claims(claims, expected, server.clock.now())
-    if fault is not None:
-        raise _refused(fault)
-    return claims
+    return check_claims(claims, expected, server.clock.now())
 
 
 def _refused(fault: object) -> Refused:
@@ -235,7 +254,7 @@ def _read(claims: dict[str, object], fault: TokenFault | None) -> IdToken:
         azp=text_of(claims.get("azp")),
         nonce=text_of(claims.get("nonce")),
         sid=text_of(claims.get("sid")),
-        auth_time=number_of(claims.get("auth_time")),
+        auth_time=_auth_time(claims),
         acr=text_of(claims.get("acr")),
         iat=number_of(claims["iat"]) or 0.0,
         exp=number_of(claims["exp"]) or 0.0,

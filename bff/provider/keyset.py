@@ -99,7 +99,8 @@ class KeySet:
                 found = payload_under(await self._cached.fetched(), token, header)
             except Refused:
                 if sender is Sender.PROVIDER:
-                    del self._fruitless_at[sender]  # it did not say that there is no such key
+                    # It did not say that there is no such key. Others may have waited with us.
+                    self._fruitless_at.pop(sender, None)
                 raise
             if isinstance(found, bytes):
                 self._fruitless_at.pop(sender, None)

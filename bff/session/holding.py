@@ -17,7 +17,7 @@ from bff.clock import Clock
 from bff.config.access import claims_named
 from bff.config.lease import refresh_budget
 from bff.config.load import FrontEnd
-from bff.journal.log import Event, tell
+from bff.journal.log import Event, crashed, tell
 from bff.journal.metrics import ENDED, count
 from bff.problem import Reason, Refused
 from bff.provider.identity import verify_refreshed
@@ -130,15 +130,17 @@ class Holding:
     ) -> Found | Refused | None:
         """Store what a spent refresh token has bought, once its ID token is believed (I-13).
 
-        What that says now of the claims that rules look at counts from now on. Where the keys to
-        verify it cannot be had, the refresh token alone is kept, since the old one is spent: the
-        access token that came with it is not even stored.
+        What that says now of the claims that rules look at counts from now on. Where it cannot be
+        believed yet, the refresh token alone is kept, since the old one is spent: the access token
+        that came with it is not even stored.
         """
         session = found.session
         try:
             said = await self._believed(session, response)
-        except Refused as refused:
-            if refused.reason is Reason.ID_TOKEN_INVALID:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the old one is spent
+            if not isinstance(error, Refused):
+                crashed(error)
+            elif error.reason is Reason.ID_TOKEN_INVALID:
                 self.drop(response)
                 return await self.end(found, owned, Reason.REFRESH_REJECTED)
             tokens = rotated(session.tokens, response, now=asked_at, id_token=None)
@@ -151,7 +153,8 @@ class Holding:
     async def _believed(self, session: Session, response: TokenResponse) -> Mapping[str, object]:
         """What the answer's ID token says of the claims that rules look at (I-13).
 
-        Raises Refused: ID_TOKEN_INVALID, or PROVIDER_UNAVAILABLE where its keys cannot be had.
+        Raises Refused: ID_TOKEN_INVALID where it names another person or login, or another
+        organisation; PROVIDER_UNAVAILABLE where it cannot be believed.
         """
         if response.id_token is None or self._server.config.identity != "openid":
             return {}
@@ -185,7 +188,7 @@ class Holding:
         """
         version = secrets.token_hex(12)
         if not await self._replaced(found, owned, session, version, renewed):
-            await self._not_replaced(found, response)
+            await self._not_replaced(found, owned, response)
             return None
         refresh_at = session.tokens.refresh_expires_at
         live = structs.replace(found.live, version=version, refresh_at=refresh_at)
@@ -216,11 +219,22 @@ class Holding:
                     raise  # of an exchange nothing is lost: it can be made again
                 await asyncio.sleep(POLL)
 
-    async def _not_replaced(self, found: Found, response: TokenResponse) -> None:
-        """A logout won, or another owner did: re-read before anything is revoked (R-11)."""
-        there = await self._store.peek(found.key)
-        if there is None or isinstance(there, Ended):
-            self.drop(response)
+    async def _not_replaced(self, found: Found, owned: Owned, response: TokenResponse) -> None:
+        """A logout won, or another owner did: re-read before anything is revoked (R-11).
+
+        Until that is known, or for `LATE`. Raises StoreUnavailable.
+        """
+        while True:
+            try:
+                there = await self._store.peek(found.key)
+            except StoreUnavailable:
+                if time.monotonic() > owned.until + LATE:
+                    raise
+                await asyncio.sleep(POLL)
+                continue
+            if there is None or isinstance(there, Ended):
+                self.drop(response)
+            return
 
     def drop(self, response: TokenResponse) -> None:
         """Revoke what nobody will use."""

@@ -114,7 +114,12 @@ def reach(
     if url.kind is StoreKind.CLUSTER:
         cluster = Cluster(url.addresses, nodes=nodes, patience=deadline / 4)
         slot_lines = SlotLines(cluster, servers, patience)
-        cluster.changed = slot_lines.keep
+
+        def of(masters: set[Address]) -> None:
+            slot_lines.keep(masters)
+            nodes.only(masters)
+
+        cluster.changed = of
         return cluster, slot_lines
     topology: Topology
     if url.kind is StoreKind.SENTINEL:
@@ -122,7 +127,12 @@ def reach(
         sentinels = Nodes(access, deadline)
         topology = Sentinels(url.addresses, url.master, sentinels=sentinels, patience=deadline / 4)
         lines = MasterLines(topology, servers, patience)
-        topology.changed = lines.close
+
+        def another(master: Address) -> None:
+            lines.close()
+            nodes.only((master,))
+
+        topology.changed = another
         return topology, lines
     topology = Single(url.addresses[0])
     return topology, MasterLines(topology, servers, patience)

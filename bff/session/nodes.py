@@ -5,9 +5,10 @@ replies. Nothing is repeated here.
 """
 
 import asyncio
+import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -33,6 +34,17 @@ Command = Sequence[Part | int]
 
 _FAILURES: Final = (RedisError, OSError)
 CONNECTIONS: Final = 32  # per node, beside those of the hot question
+# A connection that a network has lost without a word must not look silent for a quarter of an hour.
+_NOTICED: Final = {
+    getattr(socket, name): value
+    for name, value in (
+        ("TCP_KEEPIDLE", 10),
+        ("TCP_KEEPINTVL", 5),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 25_000),  # ms, for what was sent and is not acknowledged
+    )
+    if hasattr(socket, name)
+}
 LISTEN: Final = 2.0  # seconds without a message, after which the listener may look around
 
 
@@ -93,6 +105,7 @@ class Nodes:
         self._deadline = deadline
         self._told_at: dict[str, float] = {}  # by what was told
         self._pools: dict[Address, redis_client.BlockingConnectionPool] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def _pool(self, address: Address) -> redis_client.BlockingConnectionPool:
         pool = self._pools.get(address)
@@ -104,6 +117,13 @@ class Nodes:
                 **self.access.options(address, self._deadline / 2),
             )
         return pool
+
+    def only(self, addresses: Collection[Address]) -> None:
+        """Close what leads to other servers: they may never come back under that address."""
+        for address in self._pools.keys() - set(addresses):
+            closing = asyncio.get_running_loop().create_task(self._pools.pop(address).aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def ask(
         self, address: Address, commands: Sequence[Command], judge: Callable[[list[Any]], T]
@@ -143,6 +163,8 @@ class Nodes:
             connection_pool=redis_client.ConnectionPool(
                 socket_timeout=None,
                 health_check_interval=15,
+                socket_keepalive=True,
+                socket_keepalive_options=_NOTICED,
                 **self.access.options(address, self._deadline / 2),
             )
         )
@@ -171,9 +193,9 @@ class Nodes:
 
     async def close(self) -> None:
         """Close every connection."""
-        for pool in self._pools.values():
-            await pool.aclose()
-        self._pools.clear()
+        self.only(())
+        if self._closing:
+            await asyncio.wait(self._closing)
 
 
 async def _reply(connection: Any) -> Any:

@@ -229,7 +229,11 @@ class RedisStore:
 
     async def _end(self, key: str, owner: str, reason: str, *, version: str) -> EndAnswer:
         lives = (_ms(TOMBSTONE_SECONDS), _ms(ENDED_BYTES_SECONDS))
-        _, ended, said, sealed = await self._write("end", key, owner, reason, *lives, version)
+        try:
+            _, ended, said, sealed = await self._write("end", key, owner, reason, *lives, version)
+        except Unacknowledged:
+            self._forgetting.add(key)
+            raise
         if ended:
             self._forgetting.add(key)
         return EndAnswer(

@@ -24,8 +24,8 @@ OPERATIONS: Final = (
 )  # fmt: skip
 
 # What must not be lost by a failover that comes right after it. The index too: a session that no
-# logout can find must not exist.
-ACKNOWLEDGED: Final = frozenset({"create", "lease", "replace", "end", "index_add"})
+# logout can find must not exist. And that a provider has signed a session out.
+ACKNOWLEDGED: Final = frozenset({"create", "lease", "replace", "end", "index_add", "note"})
 
 
 @dataclass(frozen=True, slots=True)

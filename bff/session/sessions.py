@@ -30,6 +30,7 @@ from bff.session.seal import Sealer, store_key
 from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
 
+UNSURE_KEPT: Final = 1024  # ends of sessions whose answers were lost
 SLIDE_AT_MOST: Final = 60.0  # seconds; a session may end that much early, never late
 
 
@@ -74,6 +75,7 @@ class Sessions:
             for server in servers
         }
         self._sliding: set[str] = set()
+        self._unsure_ends: dict[str, str] = {}  # by key, as whom it was asked
         self._client_tokens: dict[tuple[str, Wanted], ClientTokens] = {}
         self._tried: dict[Wanted, Tried] = {}
 
@@ -247,10 +249,19 @@ class Sessions:
             tell(Event.STORE_FAILED, operation="end")  # nobody has its id; its TTL removes it
 
     async def end(self, session_id: str, reason: Reason) -> Session | None:
-        """End a session; what it held, if it lived. Raises Refused(STORE_UNAVAILABLE)."""
+        """End a session; what it held, if it lived. Raises Refused(STORE_UNAVAILABLE).
+
+        Asked again after an end whose answer was lost, it still says what the session held: else
+        nobody would revoke that.
+        """
         key = self._opened.key(session_id)
+        owner = self._unsure_ends.pop(key, None) or secrets.token_hex(12)
         try:
-            answer = await self.store.end(key, owner=secrets.token_hex(12), reason=reason.value)
+            answer = await self.store.end(key, owner=owner, reason=reason.value)
+        except OutcomeUnknown:
+            if len(self._unsure_ends) < UNSURE_KEPT:
+                self._unsure_ends[key] = owner
+            raise Refused(Reason.STORE_UNAVAILABLE) from None
         except StoreUnavailable:
             raise Refused(Reason.STORE_UNAVAILABLE) from None
         self._opened.forget(key)

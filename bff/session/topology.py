@@ -114,7 +114,7 @@ class Sentinels:
         sentinels: Nodes,
         patience: float,
     ) -> None:
-        self.changed: Callable[[], None] = _nothing
+        self.changed: Callable[[Address], None] = _nothing
         self._addresses = tuple(addresses)
         self._name = master
         self._sentinels = sentinels
@@ -154,7 +154,7 @@ class Sentinels:
         _, master = max(known, key=lambda answer: answer[0])
         if master != self._master:
             self._master = master
-            self.changed()
+            self.changed(master)
 
     async def _ask(self, sentinel: Address) -> tuple[int, Address]:
         # Of the two only the first names a new master as soon as it is one.

@@ -35,6 +35,7 @@ TRUSTED = Proxies([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd0
         pytest.param("10.0.0.1", "2001:db8::1", "2001:db8::1", id="IPv6"),
         pytest.param("fd00::1", "2001:db8::1", "2001:db8::1", id="an IPv6 proxy"),
         pytest.param("10.0.0.1", '::1%";host=evil;for="', "10.0.0.1", id="a zone that says more"),
+        pytest.param("10.0.0.1", "::ffff:198.51.100.7", "198.51.100.7", id="mapped to IPv6"),
         pytest.param("10.0.0.1", "fe80::1%eth0", "10.0.0.1", id="a zone"),
         pytest.param("", "1.1.1.1", "", id="a socket without an address"),
     ],

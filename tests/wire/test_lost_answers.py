@@ -153,7 +153,9 @@ def test_an_end_that_may_not_have_come_claims_nothing(browser: Browser, provider
     assert (answer.status_code, reason(answer)) == (503, "store_unavailable")
     assert cookie_lines(answer) == []
     assert provider.count("revoke") == 0
-    assert browser.fetch("POST", "/bff/logout").status_code == 200
+    again = browser.fetch("POST", "/bff/logout")
+    assert again.json() == {"logout_url": "/bff/logout/provider"}
+    assert [entry["outcome"] for entry in provider.entries("revoke", 1)] == ["ok"]
     assert browser.session_cookie is None
 
 

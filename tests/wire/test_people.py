@@ -331,12 +331,15 @@ def test_ending_needs_a_recent_sign_in_and_the_way_to_one_is_named(
 
 
 @pytest.mark.rule("S-16")
+@pytest.mark.parametrize(
+    ("departure", "lifetime"), [("auth_time_absent", "11h"), ("auth_time_zero", "13h")]
+)
 def test_a_provider_that_does_not_say_when_is_told_to_ask_the_person(
-    sites: Sites, provider: Control
+    sites: Sites, provider: Control, departure: str, lifetime: str
 ) -> None:
-    site = sites(session='lifetime = "11h"')
+    site = sites(session=f'lifetime = "{lifetime}"')  # one whose clock nobody else puts forward
     with browsing(site) as page:
-        provider.fault("id_token", count=2, departure="auth_time_absent")
+        provider.fault("id_token", count=2, departure=departure)
         page.sign_in()
         answer = page.fetch("DELETE", "/bff/sessions?except=current")
         assert (answer.status_code, reason(answer)) == (403, "step_up_required")

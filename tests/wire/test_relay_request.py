@@ -370,6 +370,21 @@ def test_a_trusted_proxy_is_believed_up_to_the_first_that_is_not(
             assert only(upstream).all(b"x-request-id") == [b"from-the-proxy-1"]
 
 
+@pytest.mark.rule("Q-16")
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no socket here speaks both families")
+def test_a_proxy_that_comes_to_a_socket_of_both_families_is_the_same_proxy(
+    upstream: Villain, provider: Simulator
+) -> None:
+    more = '[operate]\ntrusted_proxies = ["127.0.0.0/8"]\n'
+    text = config(issuer=provider.issuer, api=upstream.url, route='auth = "none"', more=more)
+    both = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    with serving(text, both) as site, browsing(site) as browser:
+        upstream.script()
+        headers = {"x-forwarded-for": "203.0.113.7"}
+        assert browser.fetch("GET", "/api/x", headers=headers).status_code == 200
+        assert only(upstream).all(b"x-forwarded-for") == [b"203.0.113.7"]
+
+
 @pytest.mark.rule("E-10")
 def test_a_request_id_from_outside_is_not_taken(ada: Browser, upstream: Villain) -> None:
     headers = {"x-request-id": "mine-mine-mine"}

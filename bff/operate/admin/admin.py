@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from bff.caller.peer import Proxies, client_address, request_id
+from bff.caller.peer import Proxies, client_address, request_id, unmapped
 from bff.config.model import Operate
 from bff.journal.log import Event, on_behalf_of, tell
 from bff.operate.admin import forgery
@@ -47,7 +47,7 @@ class Admin:
         if operate.admin_password is None:
             return None
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        hop = scope["client"][0] if scope.get("client") else "unknown"
+        hop = unmapped(scope["client"][0]) if scope.get("client") else "unknown"
         trusted = Proxies(operate.trusted_proxies)
         peer = client_address(hop, headers.get(b"x-forwarded-for"), trusted)
         given = headers.get(b"x-request-id")
