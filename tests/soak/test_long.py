@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Sites
 from tests.parts.control import Control
 from tests.parts.race import race
 from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import replicas
+from tests.wire.test_login import abandon
 from tests.wire.test_lying_upstream import mixed
 from tests.wire.test_race import ends
 
@@ -29,6 +31,13 @@ def test_ten_thousand_ends_are_seen_at_once(
     tmp_path: Path, provider: Control, redis: RedisProcess
 ) -> None:
     ends(tmp_path, provider, redis, 10_000)
+
+
+@pytest.mark.rule("L-07")
+def test_ten_thousand_logins_that_never_come_back_add_no_key_to_the_store(
+    sites: Sites, provider: Control, redis: RedisProcess
+) -> None:
+    abandon(sites, redis, 10_000)
 
 
 @pytest.mark.parametrize("seed", range(2, 12))

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import queue
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 
@@ -48,16 +49,17 @@ def run(
 class Process:
     """A `bff serve` or `bff dev` that is running."""
 
-    popen: subprocess.Popen[str]
+    popen: subprocess.Popen[bytes]
+    said: TextIO
     output: list[str] = field(default_factory=list)
     fresh: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
 
     def read(self) -> None:
-        assert self.popen.stdout is not None
-        for line in self.popen.stdout:
-            RECORDER.told(line, "process")
-            self.output.append(line)
-            self.fresh.put(line)
+        with contextlib.suppress(OSError):  # so ends what a terminal has to say
+            for line in self.said:
+                RECORDER.told(line, "process")
+                self.output.append(line)
+                self.fresh.put(line)
         self.fresh.put(None)
 
     def line(self, wanted: Callable[[str], bool]) -> str:
@@ -92,17 +94,19 @@ def running(
     program: Sequence[str] = ("-m", "bff"),
     env: Mapping[str, str] | None = None,
     hands: Sequence[int] = (),
+    terminal: bool = False,
 ) -> Iterator[Process]:
-    """`hands`: descriptors that it inherits."""
+    """`hands`: descriptors that it inherits; `terminal`: it writes to one, and not to a pipe."""
+    ours, theirs = pty.openpty() if terminal else os.pipe()
     popen = subprocess.Popen(
         [sys.executable, *program, *arguments],
         env={**os.environ, **(env or {})},
-        stdout=subprocess.PIPE,
+        stdout=theirs,
         stderr=subprocess.STDOUT,
-        text=True,
         pass_fds=hands,
     )
-    process = Process(popen)
+    os.close(theirs)
+    process = Process(popen, os.fdopen(ours))
     reading = threading.Thread(target=process.read, daemon=True)
     reading.start()
     try:
@@ -115,8 +119,7 @@ def running(
         popen.kill()
         popen.wait()
         reading.join()
-        assert popen.stdout is not None
-        popen.stdout.close()
+        process.said.close()
 
 
 @dataclass
@@ -148,6 +151,14 @@ class Served:
         return self.until(lambda health: bool(health["ready"]))
 
 
+def command(folder: Path, operate: str = "", **parts: str) -> tuple[str, ...]:
+    """`bff serve` on free ports, with the configuration of the tests."""
+    more = f'[operate]\nlisten = "127.0.0.1:0"\n{operate}{parts.pop("more", "")}'
+    file = folder / "bff.toml"
+    file.write_text(config_text(**{"api": "http://127.0.0.1:9", **parts, "more": more}))
+    return ("serve", "--config", str(file), "--port", "0")
+
+
 @contextlib.contextmanager
 def served(
     folder: Path,
@@ -160,17 +171,9 @@ def served(
     hands: Sequence[int] = (),
     **parts: str,
 ) -> Iterator[Served]:
-    """`bff serve` on free ports, with the configuration of the tests."""
-    more = f"""
-[operate]
-listen = "127.0.0.1:0"
-drain_delay = "{drain_delay}"
-stop_deadline = "{stop_deadline}"
-{parts.pop("more", "")}
-"""
-    file = folder / "bff.toml"
-    file.write_text(config_text(**{"api": "http://127.0.0.1:9", **parts, "more": more}))
-    arguments = ("serve", "--config", str(file), "--port", "0", "--workers", str(workers))
+    """That command, when it listens."""
+    operate = f'drain_delay = "{drain_delay}"\nstop_deadline = "{stop_deadline}"\n'
+    arguments = (*command(folder, operate, **parts), "--workers", str(workers))
     with (
         running(*arguments, program=program, env=env, hands=hands) as process,
         httpx.Client(trust_env=False, timeout=PATIENCE) as http,

@@ -9,9 +9,13 @@ import pytest
 
 from bff.simulator import Simulator
 from tests.parts.control import Control
+from tests.parts.event_source import listening
+from tests.parts.raw import villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import Replica, replicas
+from tests.parts.socket_server import open_socket, socketeer
 from tests.unit.test_journal_metrics import samples
+from tests.wire.test_route_tokens import ASKED, WAYS, wanted_parts
 
 
 def asked(replica: Replica) -> dict[str, float]:
@@ -106,6 +110,88 @@ def test_refreshes_and_troubles_are_counted(
         finally:
             redis.start()
         assert found["bff_store_errors_total{operation=peek}"] >= 1
+
+
+def test_streams_are_counted_for_as_long_as_they_are_open(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+) -> None:
+    with socketeer() as upstream:
+        parts = {"issuer": simulator.issuer, "api": upstream.url, "store": redis.url}
+        parts["route"] = "websocket = true"
+        with replicas(tmp_path, 1, workers=2, **parts) as (here,), here.browsing() as page:
+            page.sign_in()
+            with listening(page), listening(page):
+                with open_socket(page, "/api/ws"):
+                    until(here, {"bff_streams{}": 3})
+                until(here, {"bff_streams{}": 2})
+            until(here, {"bff_streams{}": 0, "bff_requests_in_flight{}": 0})
+
+
+def test_a_call_of_the_token_endpoint_is_timed_whether_it_was_answered_or_not(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+) -> None:
+    parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
+    timed = "bff_provider_seconds_count{endpoint=token_endpoint}"
+    with replicas(tmp_path, 1, workers=2, **parts) as (here,), here.browsing() as page:
+        page.sign_in()
+        page.sign_in("grace")
+        until(here, {timed: 2})
+        provider.fault("token", drop=True, count=1)
+        assert page.callback(page.from_provider()).status_code == 503
+        found = until(here, {timed: 3})
+    assert provider.count("token") == 3
+    assert found["bff_provider_seconds_bucket{endpoint=token_endpoint,le=+Inf}"] == 3
+    of = "endpoint=token_endpoint"
+    assert found[f"bff_provider_calls_total{{{of},outcome=2xx}}"] == 2
+    assert found[f"bff_provider_calls_total{{{of},outcome=unsure}}"] == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_token_of_a_route_is_counted_by_its_way_and_by_what_became_of_it(
+    tmp_path: Path, provider: Control, redis: RedisProcess, way: str
+) -> None:
+    became: dict[str, dict[str, object]] = {  # by what the provider does
+        "granted": {},
+        "not_to_be_had": {"status": 400, "error": "invalid_target"},
+        "unsure": {"drop": True},
+        "passing": {"status": 503, "retry_after": 1},
+    }
+    with villain() as upstream:
+        parts = wanted_parts(provider, upstream, way, store=redis.url)
+        with replicas(tmp_path, 1, **parts) as (here,):
+            for fault in became.values():
+                with here.browsing() as page:  # a session each: it remembers what befell it
+                    page.sign_in()
+                    if fault:
+                        provider.fault(ASKED[way], count=1, **fault)
+                    status = page.fetch("GET", "/reports").status_code
+                    assert (status == 200) is (not fault)
+            of = f"frontend=default,outcome={{}},way={way}"
+            series = {f"bff_route_tokens_total{{{of.format(each)}}}": 1.0 for each in became}
+            found = until(here, series)
+    assert {name for name in found if name.startswith("bff_route_tokens_total")} == set(series)
+
+
+@pytest.mark.rule("O-05")
+def test_revocations_that_wait_for_the_provider_are_counted_once_over_two_workers(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+) -> None:
+    parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
+    waiting = "bff_revocation_queue{frontend=default}"
+    with replicas(tmp_path, 1, workers=2, **parts) as (here,), here.browsing() as page:
+        until(here, {waiting: 0})
+        provider.fault("revoke", hold=True, status=503, retry_after=1)
+        for sub in ("ada", "grace"):
+            page.sign_in(sub)
+            assert page.fetch("POST", "/bff/logout").status_code == 200
+        provider.held("revoke", 2)
+        provider.release("revoke")
+        until(here, {waiting: 2})
+        provider.held("revoke")  # it is tried again
+        assert asked(here)[waiting] == 2
+        provider.do("clear")
+        until(here, {waiting: 0})
+    assert [entry["outcome"] for entry in provider.entries("revoke")][-2:] == ["ok", "ok"]
 
 
 @pytest.mark.rule("D-05")

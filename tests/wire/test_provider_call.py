@@ -20,6 +20,7 @@ from bff.config.load import parse
 from bff.keys import new_key
 from bff.provider.call import Fault, ProviderHttp, Reply, Share
 from bff.provider.server import AuthorizationServer, close, open_server
+from tests.parts.redis_process import free_port
 
 
 class SetClock:
@@ -274,14 +275,20 @@ async def test_an_answer_of_exactly_1_mib_is_read() -> None:
         assert (len(reply.body), reply.retry_after) == (1024 * 1024, 7)
 
 
+NOBODY = [
+    pytest.param(lambda: f"http://127.0.0.1:{free_port()}/token", id="nobody listens there"),
+    pytest.param(lambda: "https://nobody.invalid/token", id="no host has the name (RFC 6761 §6.4)"),
+]
+
+
 @pytest.mark.rule("E-09")
+@pytest.mark.parametrize("nobody", NOBODY)
 @in_a_loop
-async def test_a_refused_connection_was_not_sent() -> None:
-    async with provider() as (peer, server):
-        closed = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-        port = closed.sockets[0].getsockname()[1]
-        closed.close()
-        await closed.wait_closed()
+async def test_what_reached_nobody_was_not_sent(nobody: Callable[[], str]) -> None:
+    async with provider() as (_, server):
         with structlog.testing.capture_logs() as lines:
-            assert await post(server.http, f"http://127.0.0.1:{port}/token") is Fault.NOT_SENT
-        assert lines[0]["error"].startswith("ConnectError")
+            assert await post(server.http, nobody()) is Fault.NOT_SENT
+        (line,) = lines
+        assert line["code"] == "not_sent"
+        # ConnectTimeout where the one who knows the names is silent.
+        assert line["error"].startswith("Connect")

@@ -9,7 +9,7 @@ import pytest
 from tests.parts.config import config
 from tests.parts.control import Control
 from tests.parts.minted import mint
-from tests.parts.race import end_everywhere, race
+from tests.parts.race import REQUESTS, end_everywhere, race
 from tests.parts.raw import villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import replicas
@@ -26,6 +26,16 @@ def test_fifty_requests_to_each_of_two_processes_make_one_token_request(
     where: dict[str, Any] = {"issuer": provider.simulator.issuer, "api": provider.simulator.api}
     with replicas(tmp_path, store=redis.url, **where) as both:
         race(both, provider, redis, ROUNDS)
+
+
+@pytest.mark.rule("R-04")
+def test_two_hundred_requests_over_four_processes_make_one_token_request(
+    tmp_path: Path, provider: Control, redis: RedisProcess
+) -> None:
+    where: dict[str, Any] = {"issuer": provider.simulator.issuer, "api": provider.simulator.api}
+    with replicas(tmp_path, 4, store=redis.url, **where) as four:
+        assert len(four) * REQUESTS == 200
+        race(four, provider, redis, 1)
 
 
 def ends(folder: Path, provider: Control, redis: RedisProcess, count: int) -> None:

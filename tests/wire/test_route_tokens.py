@@ -41,9 +41,9 @@ def way(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def wanted(
+def wanted_parts(
     control: Control, upstream: Villain, way: str, more: str = "", /, **parts: str
-) -> Config:
+) -> dict[str, str]:
     own = f"""
 [[routes]]
 path = "/reports"
@@ -51,12 +51,18 @@ upstream = "{upstream.url}"
 resource = "{REPORTS}"
 {more or 'scopes = ["profile"]'}
 """
-    provider = f'connections = 1000\nresource = ["{OWN}"]\nroute_tokens = "{way}"\n'
-    provider += parts.pop("provider", "")
+    provider = f'resource = ["{OWN}"]\nroute_tokens = "{way}"\n' + parts.pop("provider", "")
     routes = own + parts.pop("routes", "")
-    return config(
-        issuer=control.simulator.issuer, api=upstream.url, provider=provider, routes=routes, **parts
-    )
+    where = {"issuer": control.simulator.issuer, "api": upstream.url}
+    return {**where, "provider": provider, "routes": routes, **parts}
+
+
+def wanted(
+    control: Control, upstream: Villain, way: str, more: str = "", /, **parts: str
+) -> Config:
+    found = wanted_parts(control, upstream, way, more, **parts)
+    found["provider"] = "connections = 1000\n" + found["provider"]
+    return config(**found)
 
 
 @pytest.fixture
