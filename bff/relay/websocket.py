@@ -75,7 +75,8 @@ class Socket:
     def take_body(self, data: bytes) -> None:
         """Octets of the browser's frames."""
         self._heard, self._asked = True, False
-        self._carry(self._browser, self._upstream, data)
+        self._browser.take(data)
+        self._carry(self._browser, self._upstream)
 
     def end_body(self) -> None:
         """A socket's end is said in frames."""
@@ -89,8 +90,9 @@ class Socket:
             self._upstream.transport.pause_reading()
 
     def writable(self) -> None:
-        """The browser takes more again."""
-        if not self._upstream.transport.is_closing():
+        """The browser takes more again: first what is here already."""
+        self._carry(self._upstream, self._browser)
+        if not (self._wire.write_paused or self._upstream.transport.is_closing()):
             self._upstream.transport.resume_reading()
 
     def gone(self) -> None:
@@ -106,7 +108,8 @@ class Socket:
 
     def from_upstream(self, data: bytes) -> None:
         """Octets of the upstream's frames."""
-        self._carry(self._upstream, self._browser, data)
+        self._upstream.take(data)
+        self._carry(self._upstream, self._browser)
 
     def upstream_gone(self) -> None:
         """The upstream has closed its connection, with or without saying so."""
@@ -126,20 +129,27 @@ class Socket:
         self._wire.pause_reading()
 
     def upstream_writable(self) -> None:
-        """The upstream takes more again."""
-        if not self.response_complete:
-            self._held = False
+        """The upstream takes more again: first what is here already."""
+        self._held = False
+        self._carry(self._browser, self._upstream)
+        if not (self._held or self.response_complete):
             self._wire.resume_reading()
 
     # Across.
 
-    def _carry(self, source: Side, target: Side, data: bytes) -> None:
-        """Pass on what has come, in one write."""
+    def _carry(self, source: Side, target: Side) -> None:
+        """Pass on what has come, for as long as the other side takes it.
+
+        One read of compressed messages may hold a thousand times its octets: they are opened and
+        written step by step, and the rest stays as it came.
+        """
         if self.response_complete:
             return
         try:
-            for event in source.read(data, self._terms.most):
-                self._pass(source, target, event)
+            while source.waiting and not self._full(target):
+                for event in source.read(self._terms.most):
+                    self._pass(source, target, event)
+                target.flush()
         except Exception as error:  # noqa: BLE001 - a crash ends this socket and no other (E-05)
             crashed(error)
             self._break(CloseReason.INTERNAL_ERROR, Reason.INTERNAL_ERROR)
@@ -147,6 +157,17 @@ class Socket:
         source.flush()
         if source.closed and target.closed:
             self._finish()
+        elif source.waiting:
+            self._let_wait(source)
+
+    def _full(self, target: Side) -> bool:
+        return self._wire.write_paused if target is self._browser else self._held
+
+    def _let_wait(self, source: Side) -> None:
+        if source is self._browser:
+            self._wire.pause_reading()
+        else:
+            self.congested()
 
     def _pass(self, source: Side, target: Side, event: Event | Failure) -> None:
         if isinstance(event, Failure):

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bff.relay.authorize import Relay
+from bff.relay.frames import Side
 from bff.simulator import Simulator
 from tests.conftest import Sites
 from tests.parts.browser import Browser, browsing
@@ -23,7 +25,7 @@ from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import replicas
 from tests.parts.site import Site
 from tests.parts.socket_server import PATIENCE, Socketeer, open_socket, socketeer
-from tests.wire.test_websocket import ON, closed, handshake
+from tests.wire.test_websocket import ON, closed, frame, frames, handshake
 
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 FIRST = EVENTS + b"9\r\ndata: 1\n\n\r\n"
@@ -371,6 +373,59 @@ def test_a_compressed_message_is_measured_by_what_it_holds(
                 server_without.take()
                 connection.send(b"\0" * (64 * 1024 * 1024))  # some 64 KiB on the wire
                 assert closed(connection)[0] == 1009
+
+
+def compressed(message: bytes, *, masked: bool) -> bytes:
+    """One message of permessage-deflate (RFC 7692 §7.2.1)."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    octets = deflate.compress(message) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return frame(0x42, octets[:-4], masked=masked)
+
+
+def counting_what_is_buffered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many octets have been ready for one side, each time that some are written."""
+    found: list[int] = []
+    flush = Side.flush
+
+    def counted(side: Side) -> None:
+        found.append(len(side._out) + side.transport.get_write_buffer_size())
+        flush(side)
+
+    monkeypatch.setattr(Side, "flush", counted)
+    return found
+
+
+@pytest.mark.rule("W-06")
+@pytest.mark.parametrize("reader", ["the page", "the upstream"])
+def test_many_compressed_messages_in_one_read_are_never_all_open_at_once(
+    sites: Sites, provider: Control, events: Villain, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    """32 MiB in some 40 KiB, towards a side that knows no compression."""
+    count, message = 64, bytes(512 * 1024)
+    buffered = counting_what_is_buffered(monkeypatch)
+    down = reader == "the page"
+    with socketeer(compression="deflate" if down else None) as server_of_it:
+        more = "websocket_compression = true"
+        site = sites(**routes(server_of_it, events, more))
+        with browsing(site) as page, raw(site.port, timeout=PATIENCE) as wire:
+            page.sign_in()
+            cookies = "; ".join(f"{name}={each.value}" for name, each in page.cookies.items())
+            offer = {} if down else {"Sec_WebSocket_Extensions": "permessage-deflate"}
+            wire.send(handshake(site, Cookie=cookies, **offer))
+            assert wire.head()[0] == 101
+            server = server_of_it.take()
+            all_of_them = compressed(message, masked=not down) * count
+            if down:
+                server.socket.sendall(all_of_them)
+                parts = (payload for _, payload in frames(wire))
+            else:
+                wire.send(all_of_them)
+                parts = (server.recv(timeout=PATIENCE, decode=False) for _ in range(count))
+            left = count * len(message)
+            while left > 0:
+                left -= len(next(parts))
+    assert left == 0
+    assert max(buffered) < 8 * len(message)
 
 
 # --- how many
