@@ -21,7 +21,7 @@ from bff.relay.frames import Failure, Side
 from bff.relay.handshake import Agreed
 from bff.wire import Wire
 
-CLOSING: Final = 5.0  # seconds for the other side to answer a close
+CLOSING: Final = 5.0  # seconds for the other side to answer a close, and to read what it gets
 ALIVE_EVERY: Final = 30.0  # seconds without an octet after which the browser is asked
 POLICY_VIOLATION: Final = CloseReason.POLICY_VIOLATION
 
@@ -63,6 +63,7 @@ class Socket:
         self._heard = True
         self._asked = False
         self._held = False  # we ourselves let the browser wait
+        self._upstream_lost = False
         self._token = secrets.token_bytes(8)  # our own pings; other pongs are the upstream's
         self._closing: asyncio.TimerHandle | None = None
         self._timer = self._loop.call_later(min(ALIVE_EVERY, terms.until), self._tick)
@@ -113,7 +114,9 @@ class Socket:
 
     def upstream_gone(self) -> None:
         """The upstream has closed its connection, with or without saying so."""
+        self._upstream_lost = True
         if self.response_complete:
+            self._stop_closing()
             return
         self._upstream.lost()
         self._browser.close(CloseReason.INTERNAL_ERROR, Reason.UPSTREAM_UNREACHABLE)
@@ -210,6 +213,11 @@ class Socket:
         if self._closing is None:
             self._closing = self._loop.call_later(CLOSING, self._finish)
 
+    def _stop_closing(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+
     def _tick(self) -> None:
         """Is it time to connect anew, is the browser still there?"""
         now = self._loop.time()
@@ -238,10 +246,13 @@ class Socket:
             return
         self.response_complete = True
         self._timer.cancel()
-        if self._closing is not None:
-            self._closing.cancel()
+        self._stop_closing()
         self._upstream.flush()
         self._upstream.transport.close()
+        if not self._upstream_lost:
+            # It closes when what was written has left, which an upstream that reads nothing
+            # would put off for ever.
+            self._closing = self._loop.call_later(CLOSING, self._upstream.transport.abort)
         self._over()
         self._wire.answered(keep_alive=False, body_unread=False)
 
