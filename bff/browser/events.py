@@ -182,7 +182,7 @@ class EventStream:
     def _follow(self, found: Found) -> None:
         if self.response_complete:
             return  # the present state was too much for the browser
-        if self._draining:
+        if self._draining or self._turn.wire.draining:
             self._finish(b"")
             return
         sessions = self._events.front.sessions

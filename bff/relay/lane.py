@@ -5,6 +5,7 @@ session at hand and a connection kept alive, no task and no future is made; what
 runs in one task of its own.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -277,6 +278,9 @@ class Passage:
         self._answered(answer.status)
         if verdict is Verdict.STREAM:
             self._place.among_streams(connection, self._found, self._cut)
+            if self._wire.draining:
+                # Not refused: an EventSource asks again after a cut, and after a 503 never.
+                asyncio.get_running_loop().call_soon(self.drain)
         self._framed = Framed(
             answer.status,
             answer_head(self._relay.way, answer.status, answer.headers),
@@ -311,6 +315,8 @@ class Passage:
         self._end_span()
         self._connection = None
         self._wire.hand_over(socket)
+        if self._wire.draining:
+            socket.drain()
 
     def _answered(self, status: int) -> None:
         self._relay.observed.answered(status, self._asked_at)

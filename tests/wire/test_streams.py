@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import struct
 import threading
 import zlib
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import replicas
 from tests.parts.site import Site
 from tests.parts.socket_server import PATIENCE, Socketeer, open_socket, socketeer
-from tests.wire.test_websocket import ON, closed, frame, frames, handshake
+from tests.wire.test_websocket import ON, closed, frame, frames, handshake, shaken
 
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 FIRST = EVENTS + b"9\r\ndata: 1\n\n\r\n"
@@ -34,12 +35,13 @@ FIRST = EVENTS + b"9\r\ndata: 1\n\n\r\n"
 class Streaming:
     """An answer that goes on until the test, or the BFF, ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: bytes = FIRST) -> None:
+        self._first = first
         self.cut = threading.Event()
 
     def __call__(self, connection: socket.socket, _: Received) -> str:
         connection.settimeout(PATIENCE)
-        connection.sendall(FIRST)
+        connection.sendall(self._first)
         with contextlib.suppress(OSError):
             while connection.recv(65536):
                 pass
@@ -68,13 +70,18 @@ def routes(upstream: Socketeer, events: Villain, more: str = "") -> dict[str, st
     }
 
 
+def asking(browser: Browser, path: str) -> bytes:
+    """What a page sends for that."""
+    cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
+    lines = [f"GET {path} HTTP/1.1", f"Host: {browser.site.host}", "Sec-Fetch-Site: same-origin"]
+    return "\r\n".join([*lines, f"Cookie: {cookies}", "\r\n"]).encode()
+
+
 @contextlib.contextmanager
 def listening(browser: Browser, path: str = "/events/x") -> Iterator[Raw]:
     """An event stream of a page, after its first event."""
-    cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
-    lines = [f"GET {path} HTTP/1.1", f"Host: {browser.site.host}", "Sec-Fetch-Site: same-origin"]
     with raw(browser.site.port, timeout=PATIENCE) as wire:
-        wire.send("\r\n".join([*lines, f"Cookie: {cookies}", "\r\n"]).encode())
+        wire.send(asking(browser, path))
         status, _ = wire.head()
         assert status == 200
         assert wire.take(14) == b"9\r\ndata: 1\n\n\r\n"
@@ -275,6 +282,45 @@ def test_a_process_that_stops_sends_the_clients_of_its_streams_away_at_once(
             assert closed(server) == (1001, "draining")
             assert stream.closed
             assert here.served.process.ended() == 0
+
+
+@pytest.mark.rule("W-05")
+def test_a_stream_that_begins_while_the_process_stops_ends_where_it_begins(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess,
+    upstream: Socketeer, events: Villain,
+) -> None:  # fmt: skip
+    stopping = threading.Event()
+
+    def late(connection: socket.socket, request: Received) -> str:
+        stopping.wait(PATIENCE)
+        first = shaken(request) if request.all(b"upgrade") else FIRST
+        return Streaming(first)(connection, request)
+
+    events.script(late, late)
+    events.arrived = threading.Semaphore(0)
+    parts: dict[str, Any] = routes(upstream, events)
+    parts["routes"] += "\nwebsocket = true"
+    with (
+        replicas(tmp_path, 1, issuer=simulator.issuer, store=redis.url, **parts) as (here,),
+        here.browsing() as page,
+        raw(here.port, timeout=PATIENCE / 2) as stream,
+        raw(here.port, timeout=PATIENCE / 2) as socket_of_page,
+    ):
+        page.sign_in()
+        with open_socket(page, "/api/ws") as connection:
+            upstream.take()
+            stream.send(asking(page, "/events/x"))
+            cookies = "; ".join(f"{name}={each.value}" for name, each in page.cookies.items())
+            socket_of_page.send(handshake(page.site, path="/events/ws", Cookie=cookies))
+            for _ in range(2):
+                assert events.arrived.acquire(timeout=PATIENCE)
+            here.served.process.signal(signal.SIGTERM)
+            assert closed(connection) == (1001, "draining")  # it stops
+        stopping.set()
+        assert stream.head()[0] == 200
+        assert not stream.rest().endswith(b"0\r\n\r\n")  # cut, not brought to an end
+        assert socket_of_page.head()[0] == 101
+        assert next(frames(socket_of_page)) == (8, struct.pack("!H", 1001) + b"draining")
 
 
 def test_a_browser_that_is_not_there_any_more_is_given_up_and_one_that_answers_is_not(
