@@ -364,9 +364,9 @@ class Passage:
     def _finish(self, framed: Framed) -> None:
         self._end()
         self.response_complete = True
-        if self._found is not None and self.request.fields.get(b"x-bff-background") != b"1":
-            self._relay.sessions.slide(self._found)
-        if not self._place.streams:
+        if not self._place.streams:  # which end, and are asked for again, while nobody is there
+            if self._found is not None and self.request.fields.get(b"x-bff-background") != b"1":
+                self._relay.sessions.slide(self._found)
             self._relay.observed.done(self._began_at)
         keep_alive = framed.keep_alive and self.keep_alive
         self._wire.answered(keep_alive=keep_alive, body_unread=not self._body.complete)

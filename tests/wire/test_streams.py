@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,6 +258,23 @@ def test_messages_of_the_upstream_do_not_keep_an_idle_session_alive(
                     server.send("news")
                     connection.recv(timeout=PATIENCE)
             assert closed(connection) == (1008, "session_expired")
+
+
+@pytest.mark.rule("W-09", "S-11")
+def test_event_streams_that_end_and_are_asked_for_again_do_not_keep_an_idle_session_alive(
+    sites: Sites, provider: Control, upstream: Socketeer, events: Villain
+) -> None:
+    site = sites(session='idle = "2s"', **routes(upstream, events))
+    events.script(*[FIRST + b"0\r\n\r\n"] * 10_000)
+    until = time.monotonic() + PATIENCE
+    with browsing(site) as page, raw(site.port, timeout=PATIENCE) as wire:
+        page.sign_in()
+        status = 200
+        while status == 200 and time.monotonic() < until:  # as an EventSource does, without a wait
+            wire.send(asking(page, "/events/x"))
+            status = wire.answer().status
+            threading.Event().wait(0.02)
+    assert status == 401
 
 
 # --- the process, and the route's own terms
