@@ -32,6 +32,7 @@ class Wire(Protocol):
     """The connection, as far as a request on it needs it."""
 
     transport: asyncio.Transport
+    draining: bool  # the process is about to stop: what has no end of its own ends where it begins
 
     @property
     def write_paused(self) -> bool:

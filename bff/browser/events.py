@@ -177,10 +177,16 @@ class EventStream:
         self._request = None  # its cookie is not kept for hours
         self._take(found)
         self._say("session")
-        if self._draining:
+        self._follow(found)
+
+    def _follow(self, found: Found) -> None:
+        if self.response_complete:
+            return  # the present state was too much for the browser
+        if self._draining or self._turn.wire.draining:
             self._finish(b"")
             return
-        self._follower = front.sessions.follow(found, self._ended, self._seen)
+        sessions = self._events.front.sessions
+        self._follower = sessions.follow(found, self._ended, self._seen)
         self._warn()
 
     def _refuse(self, request: BrowserRequest, refused: Refused) -> None:
@@ -287,13 +293,15 @@ class EventStream:
 
     def _finish(self, data: bytes) -> None:
         """The last of the stream: it ends whole, and the browser may ask again."""
+        self._leave()  # first: what is written may be too much for the browser, and it ends here
         if self._framed is not None:
             self._turn.wire.transport.write(self._framed.part(data, last=True))
-        self._leave()
         self._turn.wire.answered(keep_alive=False, body_unread=False)
 
     def _leave(self) -> None:
         """Give back all that was taken, once."""
+        if self.response_complete:
+            return
         self.response_complete = True
         self._events.users.leave()
         self._events.held.discard(self)

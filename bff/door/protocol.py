@@ -50,6 +50,7 @@ class Door(HttpToolsProtocol):
     rules: Rules
     behind: Behind
     leaving = False  # the process is about to stop: each answer is the last of its connection
+    draining = False  # it stops
 
     @override
     def connection_made(  # type: ignore[override]  # TCP and TLS give a Transport; so uvicorn
@@ -290,6 +291,7 @@ class Door(HttpToolsProtocol):
     @override
     def shutdown(self) -> None:
         """The process is about to stop (uvicorn asks)."""
+        self.draining = True
         if self.cycle is None or self._in_head:
             # It was made to ask something, which may be on its way.
             self.loop.call_later(FRESH, self.idle.close_now)

@@ -5,6 +5,7 @@ neither by its text nor by a link; links that stay inside are followed, for that
 release is put in place at once.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -23,6 +24,20 @@ _KNOWN: Final = 4096  # tags that are remembered
 _SETTLED: Final = 2.0  # seconds; a file that changed just now may change again unseen
 # Builds that can be repeated set the times of all files to one moment, and that says nothing.
 _SET: Final = 315_619_200  # 1980-01-02, for archives begin to count the day before
+
+# Nothing there, nothing that may be read, a name that no file can have, or a thing that is none.
+_NO_FILE: Final = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EACCES,
+        errno.EISDIR,
+        errno.ENXIO,  # a socket, or a device that is not there
+        errno.ENODEV,
+    }
+)
 
 Identity = tuple[int, int, int, int, int]
 
@@ -112,8 +127,12 @@ def _open(root: str, path: str, opened: ExitStack, coding: str = IDENTITY) -> Op
         # Whatever is put there meanwhile: no link is followed, no pipe is waited for.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(full, flags)
-    except (OSError, ValueError):
-        return None  # nothing there, or a name that no file can have
+    except ValueError:
+        return None  # a name that no file can have
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise  # it may well be there: a 404 would be believed
     opened.callback(os.close, descriptor)
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):

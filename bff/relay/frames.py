@@ -30,7 +30,7 @@ class Failure:
 class Side:
     """One of the two connections: octets to events and back, and how far it is closed."""
 
-    __slots__ = ("_connection", "_deaf", "_deflates", "_out", "_size", "transport")
+    __slots__ = ("_arrived", "_connection", "_deaf", "_deflates", "_out", "_size", "transport")
 
     def __init__(
         self, transport: asyncio.Transport, kind: ConnectionType, deflate: PerMessageDeflate | None
@@ -38,6 +38,7 @@ class Side:
         self.transport = transport
         self._deflates = deflate is not None
         self._connection = Connection(kind, [deflate] if deflate is not None else [])
+        self._arrived = bytearray()  # and not yet opened
         self._out = bytearray()
         self._size = 0  # octets of the message that is arriving
         self._deaf = False  # what it sends has stopped to mean anything
@@ -51,19 +52,31 @@ class Side:
         """Its connection is closed."""
         self._deaf = True
 
-    def read(self, data: bytes, most: int) -> Iterator[Event | Failure]:
-        """The events in what has come; a Failure is the last, and its side is not heard again."""
-        step = STEP if self._deflates else len(data)
-        for place in range(0, len(data), step):
-            if self.closed:
+    def take(self, data: bytes) -> None:
+        """Octets that have come, for `read` to open."""
+        if not self.closed:
+            self._arrived += data
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to read."""
+        return bool(self._arrived) and not self.closed
+
+    def read(self, most: int) -> Iterator[Event | Failure]:
+        """The events in the next step of what has come: all of it, unless it may grow.
+
+        A Failure is the last of them, and its side is not heard again.
+        """
+        step = STEP if self._deflates else len(self._arrived)
+        data = bytes(self._arrived[:step])
+        del self._arrived[:step]
+        self._connection.receive_data(data)
+        for event in self._connection.events():
+            if (code := self._fault(event, most)) is not None:
+                self._deaf = True
+                yield Failure(code)
                 return
-            self._connection.receive_data(data[place : place + step])
-            for event in self._connection.events():
-                if (code := self._fault(event, most)) is not None:
-                    self._deaf = True
-                    yield Failure(code)
-                    return
-                yield event
+            yield event
 
     def _fault(self, event: Event, most: int) -> int | None:
         """The code of what is wrong with an event, if anything is."""

@@ -5,6 +5,7 @@ session at hand and a connection kept alive, no task and no future is made; what
 runs in one task of its own.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -46,6 +47,7 @@ class Passage:
         "_over",
         "_place",
         "_proven_again",
+        "_refused",
         "_relay",
         "_repeatable",
         "_shown",
@@ -76,6 +78,7 @@ class Passage:
         self._waiting: Waiting | None = None  # for what takes its time
         self._doubted = False  # whether a 401 has been looked into: once is enough
         self._proven_again = False  # a proof was repeated with a nonce: once is enough
+        self._refused: Refused | None = None  # for its body, of which some came before its turn
         self._over = False
         self._began_at = self._asked_at = 0.0
         self._place = Place(relay)
@@ -100,6 +103,8 @@ class Passage:
             self._wanted = admit_socket(self._relay.way, request)
         else:
             admit(self._relay.way, request)
+        if self._refused is not None:
+            raise self._refused
         session_id = self._relay.session_id(request)
         self._place.among_requests(session_id)
         if session_id is None:
@@ -202,15 +207,15 @@ class Passage:
     @guarded
     def take_body(self, data: bytes) -> None:
         """Octets of the request's body; beyond a bound the browser must wait."""
-        if self._over or self._framed is not None:
-            return  # answered early: nobody wants the rest (Q-19)
+        if self._over or self._framed is not None or self._refused is not None:
+            return  # answered early, or about to be: nobody wants the rest (Q-19)
         self._body.take(data)
         if self._connection is None and self._body.waiting > BUFFERED:
             self._wire.pause_reading()
 
     def end_body(self) -> None:
         """The request is here whole."""
-        if not (self._over or self._body.complete):
+        if not (self._over or self._body.complete or self._refused is not None):
             self._end_body()
 
     @guarded
@@ -273,6 +278,9 @@ class Passage:
         self._answered(answer.status)
         if verdict is Verdict.STREAM:
             self._place.among_streams(connection, self._found, self._cut)
+            if self._wire.draining:
+                # Not refused: an EventSource asks again after a cut, and after a 503 never.
+                asyncio.get_running_loop().call_soon(self.drain)
         self._framed = Framed(
             answer.status,
             answer_head(self._relay.way, answer.status, answer.headers),
@@ -307,6 +315,8 @@ class Passage:
         self._end_span()
         self._connection = None
         self._wire.hand_over(socket)
+        if self._wire.draining:
+            socket.drain()
 
     def _answered(self, status: int) -> None:
         self._relay.observed.answered(status, self._asked_at)
@@ -354,9 +364,9 @@ class Passage:
     def _finish(self, framed: Framed) -> None:
         self._end()
         self.response_complete = True
-        if self._found is not None and self.request.fields.get(b"x-bff-background") != b"1":
-            self._relay.sessions.slide(self._found)
-        if not self._place.streams:
+        if not self._place.streams:  # which end, and are asked for again, while nobody is there
+            if self._found is not None and self.request.fields.get(b"x-bff-background") != b"1":
+                self._relay.sessions.slide(self._found)
             self._relay.observed.done(self._began_at)
         keep_alive = framed.keep_alive and self.keep_alive
         self._wire.answered(keep_alive=keep_alive, body_unread=not self._body.complete)
@@ -419,6 +429,10 @@ class Passage:
     def refuse(self, refused: Refused) -> None:
         """Answer with a refusal, or break off an answer that has begun."""
         if self._over:
+            return
+        if not self._began_at:
+            # The door reads ahead: answers before this one may be under way, and no place is taken.
+            self._refused = refused
             return
         self._end()
         if self._framed is not None:

@@ -21,7 +21,7 @@ from bff.relay.frames import Failure, Side
 from bff.relay.handshake import Agreed
 from bff.wire import Wire
 
-CLOSING: Final = 5.0  # seconds for the other side to answer a close
+CLOSING: Final = 5.0  # seconds for the other side to answer a close, and to read what it gets
 ALIVE_EVERY: Final = 30.0  # seconds without an octet after which the browser is asked
 POLICY_VIOLATION: Final = CloseReason.POLICY_VIOLATION
 
@@ -63,6 +63,7 @@ class Socket:
         self._heard = True
         self._asked = False
         self._held = False  # we ourselves let the browser wait
+        self._upstream_lost = False
         self._token = secrets.token_bytes(8)  # our own pings; other pongs are the upstream's
         self._closing: asyncio.TimerHandle | None = None
         self._timer = self._loop.call_later(min(ALIVE_EVERY, terms.until), self._tick)
@@ -75,7 +76,8 @@ class Socket:
     def take_body(self, data: bytes) -> None:
         """Octets of the browser's frames."""
         self._heard, self._asked = True, False
-        self._carry(self._browser, self._upstream, data)
+        self._browser.take(data)
+        self._carry(self._browser, self._upstream)
 
     def end_body(self) -> None:
         """A socket's end is said in frames."""
@@ -89,8 +91,9 @@ class Socket:
             self._upstream.transport.pause_reading()
 
     def writable(self) -> None:
-        """The browser takes more again."""
-        if not self._upstream.transport.is_closing():
+        """The browser takes more again: first what is here already."""
+        self._carry(self._upstream, self._browser)
+        if not (self._wire.write_paused or self._upstream.transport.is_closing()):
             self._upstream.transport.resume_reading()
 
     def gone(self) -> None:
@@ -106,11 +109,14 @@ class Socket:
 
     def from_upstream(self, data: bytes) -> None:
         """Octets of the upstream's frames."""
-        self._carry(self._upstream, self._browser, data)
+        self._upstream.take(data)
+        self._carry(self._upstream, self._browser)
 
     def upstream_gone(self) -> None:
         """The upstream has closed its connection, with or without saying so."""
+        self._upstream_lost = True
         if self.response_complete:
+            self._stop_closing()
             return
         self._upstream.lost()
         self._browser.close(CloseReason.INTERNAL_ERROR, Reason.UPSTREAM_UNREACHABLE)
@@ -126,20 +132,27 @@ class Socket:
         self._wire.pause_reading()
 
     def upstream_writable(self) -> None:
-        """The upstream takes more again."""
-        if not self.response_complete:
-            self._held = False
+        """The upstream takes more again: first what is here already."""
+        self._held = False
+        self._carry(self._browser, self._upstream)
+        if not (self._held or self.response_complete):
             self._wire.resume_reading()
 
     # Across.
 
-    def _carry(self, source: Side, target: Side, data: bytes) -> None:
-        """Pass on what has come, in one write."""
+    def _carry(self, source: Side, target: Side) -> None:
+        """Pass on what has come, for as long as the other side takes it.
+
+        One read of compressed messages may hold a thousand times its octets: they are opened and
+        written step by step, and the rest stays as it came.
+        """
         if self.response_complete:
             return
         try:
-            for event in source.read(data, self._terms.most):
-                self._pass(source, target, event)
+            while source.waiting and not self._full(target):
+                for event in source.read(self._terms.most):
+                    self._pass(source, target, event)
+                target.flush()
         except Exception as error:  # noqa: BLE001 - a crash ends this socket and no other (E-05)
             crashed(error)
             self._break(CloseReason.INTERNAL_ERROR, Reason.INTERNAL_ERROR)
@@ -147,6 +160,17 @@ class Socket:
         source.flush()
         if source.closed and target.closed:
             self._finish()
+        elif source.waiting:
+            self._let_wait(source)
+
+    def _full(self, target: Side) -> bool:
+        return self._wire.write_paused if target is self._browser else self._held
+
+    def _let_wait(self, source: Side) -> None:
+        if source is self._browser:
+            self._wire.pause_reading()
+        else:
+            self.congested()
 
     def _pass(self, source: Side, target: Side, event: Event | Failure) -> None:
         if isinstance(event, Failure):
@@ -189,6 +213,11 @@ class Socket:
         if self._closing is None:
             self._closing = self._loop.call_later(CLOSING, self._finish)
 
+    def _stop_closing(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+
     def _tick(self) -> None:
         """Is it time to connect anew, is the browser still there?"""
         now = self._loop.time()
@@ -217,10 +246,13 @@ class Socket:
             return
         self.response_complete = True
         self._timer.cancel()
-        if self._closing is not None:
-            self._closing.cancel()
+        self._stop_closing()
         self._upstream.flush()
         self._upstream.transport.close()
+        if not self._upstream_lost:
+            # It closes when what was written has left, which an upstream that reads nothing
+            # would put off for ever.
+            self._closing = self._loop.call_later(CLOSING, self._upstream.transport.abort)
         self._over()
         self._wire.answered(keep_alive=False, body_unread=False)
 

@@ -6,9 +6,10 @@ every session that is followed is looked at now and then as well (W-05, W-07).
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from bff.clock import Clock
+from bff.journal.log import crashed
 from bff.problem import Reason
 from bff.session.background import Background
 from bff.session.opened import why_ended
@@ -19,6 +20,7 @@ AT_ONCE: Final = 64  # questions in one turn of the loop: requests come between
 
 Told = Callable[[Reason], None]
 Seen = Callable[[Live], None]
+T = TypeVar("T")
 
 
 class Follower:
@@ -57,7 +59,7 @@ class Following:
     def follow(self, key: str, live: Live, told: Told, seen: Seen | None) -> Follower:
         """Let `told` be called, once, with the reason for which the session ended.
 
-        Until then `seen` hears what each look has found, changed or not. Both raise nothing.
+        Until then `seen` hears what each look has found, changed or not. Neither should raise.
         """
         follower = Follower(self, key, live.absolute_at, told, seen)
         self._followers.setdefault(key, set()).add(follower)
@@ -115,7 +117,7 @@ class Following:
     def _tell(self, key: str, live: Live) -> None:
         for follower in tuple(self._followers.get(key, ())):
             if follower.seen is not None:
-                follower.seen(live)
+                _heard(follower.seen, live)
 
     def _end_those_over(self, key: str) -> None:
         if any(each.deadline <= self._clock.now() for each in self._followers.get(key, ())):
@@ -123,4 +125,12 @@ class Following:
 
     def _end(self, key: str, reason: Reason) -> None:
         for follower in self._followers.pop(key, ()):
-            follower.told(reason)
+            _heard(follower.told, reason)
+
+
+def _heard(told: Callable[[T], None], news: T) -> None:
+    """Tell one follower; what breaks there hides the news from nobody else (E-05)."""
+    try:
+        told(news)
+    except Exception as error:  # noqa: BLE001 - told, and the others hear it all the same
+        crashed(error)

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from bff.app import Application
+from bff.browser import events
 from bff.journal.metrics import REQUESTS, snapshot
+from bff.session.following import Following
 from bff.session.memory import MemoryStore
+from bff.session.store import Live, Store
 from bff.simulator import Simulator
-from tests.conftest import Sites
+from tests.conftest import Sites, Told
 from tests.parts.answers import reason
 from tests.parts.browser import Browser, browsing
 from tests.parts.control import Control
@@ -288,6 +291,32 @@ def test_an_end_that_nobody_announced_is_found_and_an_outage_ends_nothing(
             assert source.event() == ("ended", {"reason": "session_expired"})
 
 
+@pytest.mark.rule("W-08", "E-05")
+def test_a_follower_that_breaks_hides_no_news_from_the_others(
+    sites: Sites, provider: Control, told: Told
+) -> None:
+    def breaks(_: object) -> None:
+        raise ZeroDivisionError
+
+    async def follow(following: Following, store: Store) -> None:
+        (key,) = following._followers
+        live = await store.peek(key)
+        assert isinstance(live, Live)
+        for _ in range(64):  # some of them hear it before the page
+            following.follow(key, live, breaks, breaks)
+
+    with browsing(sites()) as page:
+        page.sign_in()
+        sessions = page.site.application.site.fronts["default"].front.sessions
+        with listening(page) as source:
+            page.site.run(follow(sessions._following, sessions.store))
+            page.site.run(sessions._following._look_at_all())
+            page.fetch("POST", "/bff/logout")
+            assert source.event() == ("ended", {"reason": "session_ended"})
+        assert nobody_is_left(page.site)
+    assert {line["error"] for line in told() if line["event"] == "crashed"} == {"ZeroDivisionError"}
+
+
 # --- the stream as a stream
 
 
@@ -320,6 +349,45 @@ def test_a_page_that_does_not_read_is_dropped_and_takes_no_memory(
     with browsing(sites()) as page:
         page.sign_in()
         with listening(page):  # and no further
+            assert nobody_is_left(page.site)
+
+
+def enlarging(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let that event be more than a connection takes at once."""
+    small = events._event
+
+    def large(event: str, document: object) -> bytes:
+        found = small(event, document)
+        return b":" + b"." * 8 * 1024 * 1024 + b"\n" + found if event == name else found
+
+    monkeypatch.setattr(events, "_event", large)
+
+
+@pytest.mark.rule("W-08", "Q-24")
+def test_the_last_event_may_be_more_than_the_connection_takes_at_once(
+    sites: Sites, provider: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlarging(monkeypatch, "ended")
+    with browsing(sites()) as page:
+        page.sign_in()
+        with listening(page) as first, listening(page) as second:
+            page.fetch("POST", "/bff/logout")
+            for source in (first, second):
+                block = source.block()
+                assert block is not None
+                assert block.endswith(b'data: {"reason":"session_ended"}')
+                assert source.ends()
+        assert nobody_is_left(page.site)
+
+
+@pytest.mark.rule("W-08", "Q-15")
+def test_a_page_that_does_not_read_the_first_event_is_dropped(
+    sites: Sites, provider: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlarging(monkeypatch, "session")
+    with browsing(sites()) as page:
+        page.sign_in()
+        with event_source(page):  # its head, and no further
             assert nobody_is_left(page.site)
 
 
@@ -367,15 +435,15 @@ def test_a_stream_that_opens_while_the_process_stops_says_what_there_is_and_ends
     sites: Sites, provider: Control
 ) -> None:
     site = sites(session='idle = "24m"')
-    events = site.application.site.fronts["default"].events
+    here = site.application.site.fronts["default"].events
     with browsing(site) as page:
         page.sign_in()
-        store = events.front.sessions.store
+        store = here.front.sessions.store
         assert isinstance(store, MemoryStore)
 
         async def stop(operation: str, stage: str) -> None:
             if (operation, stage) == ("peek", "after"):
-                events.end()
+                here.end()
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(store, "_hook", stop)

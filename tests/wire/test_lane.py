@@ -1,5 +1,6 @@
 """The lane between two connections: order, back-pressure, and a side that goes away."""
 
+import asyncio
 import contextlib
 import hashlib
 import socket
@@ -174,6 +175,94 @@ def test_answers_of_the_lane_and_of_the_application_keep_the_order_of_the_reques
     assert [answer.status for answer in answers] == [200, 200, 200, 401, 404, 200]
     assert [answers[place].body for place in (0, 2, 5)] == [b"0", b"1", b"2"]
     assert [received.body for received in upstream.received] == [b"", b"abc", b""]
+
+
+FORM = "Content-Type: application/x-www-form-urlencoded"
+# Each comes in one read with its head, and so before its turn.
+UNWANTED = [
+    pytest.param((FORM, "Content-Length: 12"), b"access_token", 400, id="known at its end"),
+    pytest.param((FORM, "Content-Length: 14"), b"access_token=x", 400, id="known within it"),
+    pytest.param(
+        ("Transfer-Encoding: chunked",), b"11\r\n%b\r\n0\r\n\r\n" % (b"x" * 17), 413, id="too large"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def narrow(upstream: Villain) -> Iterator[Site]:
+    """A site on which two requests may be under way, with bodies of sixteen octets at most."""
+    text = config(
+        issuer="http://127.0.0.1:1", api=upstream.url, route='auth = "optional"\nmax_body = "16B"',
+        routes=ROUTES.format(url=upstream.url), more="[limits]\nrequests = 2",
+    )  # fmt: skip
+    with serving(text) as found:
+        yield found
+
+
+@pytest.mark.rule("Q-05", "Q-19", "Q-24")
+@pytest.mark.parametrize(("fields", "body", "status"), UNWANTED)
+def test_a_body_refused_before_its_turn_takes_no_place(
+    narrow: Site, upstream: Villain, fields: tuple[str, ...], body: bytes, status: int
+) -> None:
+    upstream.script()
+    unwanted = ask(narrow, "/api/x", *fields, method="POST", body=body)
+    for _ in range(3):
+        with raw(narrow.port, timeout=PATIENCE) as wire:
+            wire.send(unwanted)
+            assert wire.answer().status == status
+    with raw(narrow.port, timeout=PATIENCE) as wire:
+        wire.send(ask(narrow, "/open/x"))
+        assert wire.answer().status == 200
+    assert len(upstream.received) == 1
+    assert narrow.application.site.crowd.requests.taken == 0
+
+
+@pytest.mark.rule("Q-05", "Q-24")
+def test_many_refused_forms_in_one_read_take_no_place(narrow: Site, upstream: Villain) -> None:
+    upstream.script()
+    fields, body = (FORM, "Content-Length: 12"), b"access_token"
+    with raw(narrow.port, timeout=PATIENCE) as wire:
+        wire.send(ask(narrow, "/api/x", *fields, method="POST", body=body) * 20)
+        assert {wire.answer().status for _ in range(20)} == {400}
+        wire.send(ask(narrow, "/open/x"))
+        assert wire.answer().status == 200
+
+
+@pytest.mark.rule("Q-05", "Q-10")
+@pytest.mark.parametrize(("fields", "body", "status"), UNWANTED)
+def test_a_body_refused_before_its_turn_is_answered_in_its_turn(
+    narrow: Site, upstream: Villain, fields: tuple[str, ...], body: bytes, status: int
+) -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def held(connection: socket.socket, _request: Received) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no")
+        arrived.set()
+        release.wait(PATIENCE)
+        connection.sendall(b"k")
+
+    upstream.script(held)
+    with raw(narrow.port, timeout=PATIENCE) as wire:
+        wire.send(ask(narrow, "/open/x") + ask(narrow, "/api/x", *fields, method="POST", body=body))
+        assert arrived.wait(PATIENCE)
+        release.set()
+        assert wire.answer().body == b"ok"
+        assert wire.answer().status == status
+
+
+@pytest.mark.rule("A-12", "Q-05")
+def test_a_refusal_whose_turn_never_comes_leaves_nothing(narrow: Site, upstream: Villain) -> None:
+    def broken(connection: socket.socket, _request: Received) -> str:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
+        return "close"
+
+    upstream.script(broken)
+    refused = ask(narrow, "/api/x", FORM, "Content-Length: 12", method="POST", body=b"access_token")
+    with raw(narrow.port, timeout=PATIENCE) as wire:
+        wire.send(ask(narrow, "/open/x") + refused)
+        assert wire.head()[0] == 200
+        assert wire.rest() == b"abc"
+    narrow.run(asyncio.wait_for(narrow.application.site.users.gone(), PATIENCE))
 
 
 def test_many_pipelined_requests_do_not_pile_up_on_the_stack(site: Site, wire: Raw) -> None:

@@ -1,5 +1,9 @@
 """The SPA's own files: none outside the folder, the shell for navigations only."""
 
+import contextlib
+import os
+import resource
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +111,41 @@ def test_files_are_read_and_nothing_else(browser: Browser) -> None:
     answer = browser.fetch("POST", "/index.html")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert browser.request("GET", "/with%20space.txt").text == "space"
+
+
+def test_what_is_there_but_cannot_be_opened_just_now_is_500_and_not_404(site: Site) -> None:
+    asked = f"GET /index.html HTTP/1.1\r\nHost: {site.host}\r\n\r\n".encode()
+    with raw(site.port) as wire:
+        wire.send(asked)
+        assert wire.answer().status == 200  # all that a request needs besides is open by now
+        with no_descriptor_left():
+            wire.send(asked)
+            answer = wire.answer()
+        assert (answer.status, b"internal_error" in answer.body) == (500, True)
+        wire.send(asked)
+        assert wire.answer().status == 200
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process can open nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # the standard ones are open
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_is_no_file_is_404(site: Site, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.js")
+    with socket.socket(socket.AF_UNIX) as listening, raw(site.port) as wire:
+        listening.bind(str(folder / "socket.js"))
+        (folder / "loop.js").symlink_to("loop.js")
+        long = "x" * 300 + ".js"
+        for path in ("pipe.js", "socket.js", "loop.js", "assets", "index.html/x.js", long):
+            wire.send(f"GET /{path} HTTP/1.1\r\nHost: {site.host}\r\n\r\n".encode())
+            assert wire.answer().status == 404, path
 
 
 @pytest.mark.rule("Q-03")

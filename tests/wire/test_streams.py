@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import signal
 import socket
+import struct
 import threading
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bff.relay.authorize import Relay
+from bff.relay.frames import Side
 from bff.simulator import Simulator
 from tests.conftest import Sites
 from tests.parts.browser import Browser, browsing
@@ -23,7 +27,7 @@ from tests.parts.redis_process import RedisProcess
 from tests.parts.replica import replicas
 from tests.parts.site import Site
 from tests.parts.socket_server import PATIENCE, Socketeer, open_socket, socketeer
-from tests.wire.test_websocket import ON, closed, handshake
+from tests.wire.test_websocket import ON, closed, frame, frames, handshake, shaken
 
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 FIRST = EVENTS + b"9\r\ndata: 1\n\n\r\n"
@@ -32,12 +36,13 @@ FIRST = EVENTS + b"9\r\ndata: 1\n\n\r\n"
 class Streaming:
     """An answer that goes on until the test, or the BFF, ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: bytes = FIRST) -> None:
+        self._first = first
         self.cut = threading.Event()
 
     def __call__(self, connection: socket.socket, _: Received) -> str:
         connection.settimeout(PATIENCE)
-        connection.sendall(FIRST)
+        connection.sendall(self._first)
         with contextlib.suppress(OSError):
             while connection.recv(65536):
                 pass
@@ -66,13 +71,18 @@ def routes(upstream: Socketeer, events: Villain, more: str = "") -> dict[str, st
     }
 
 
+def asking(browser: Browser, path: str) -> bytes:
+    """What a page sends for that."""
+    cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
+    lines = [f"GET {path} HTTP/1.1", f"Host: {browser.site.host}", "Sec-Fetch-Site: same-origin"]
+    return "\r\n".join([*lines, f"Cookie: {cookies}", "\r\n"]).encode()
+
+
 @contextlib.contextmanager
 def listening(browser: Browser, path: str = "/events/x") -> Iterator[Raw]:
     """An event stream of a page, after its first event."""
-    cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
-    lines = [f"GET {path} HTTP/1.1", f"Host: {browser.site.host}", "Sec-Fetch-Site: same-origin"]
     with raw(browser.site.port, timeout=PATIENCE) as wire:
-        wire.send("\r\n".join([*lines, f"Cookie: {cookies}", "\r\n"]).encode())
+        wire.send(asking(browser, path))
         status, _ = wire.head()
         assert status == 200
         assert wire.take(14) == b"9\r\ndata: 1\n\n\r\n"
@@ -250,6 +260,23 @@ def test_messages_of_the_upstream_do_not_keep_an_idle_session_alive(
             assert closed(connection) == (1008, "session_expired")
 
 
+@pytest.mark.rule("W-09", "S-11")
+def test_event_streams_that_end_and_are_asked_for_again_do_not_keep_an_idle_session_alive(
+    sites: Sites, provider: Control, upstream: Socketeer, events: Villain
+) -> None:
+    site = sites(session='idle = "2s"', **routes(upstream, events))
+    events.script(*[FIRST + b"0\r\n\r\n"] * 10_000)
+    until = time.monotonic() + PATIENCE
+    with browsing(site) as page, raw(site.port, timeout=PATIENCE) as wire:
+        page.sign_in()
+        status = 200
+        while status == 200 and time.monotonic() < until:  # as an EventSource does, without a wait
+            wire.send(asking(page, "/events/x"))
+            status = wire.answer().status
+            threading.Event().wait(0.02)
+    assert status == 401
+
+
 # --- the process, and the route's own terms
 
 
@@ -273,6 +300,45 @@ def test_a_process_that_stops_sends_the_clients_of_its_streams_away_at_once(
             assert closed(server) == (1001, "draining")
             assert stream.closed
             assert here.served.process.ended() == 0
+
+
+@pytest.mark.rule("W-05")
+def test_a_stream_that_begins_while_the_process_stops_ends_where_it_begins(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess,
+    upstream: Socketeer, events: Villain,
+) -> None:  # fmt: skip
+    stopping = threading.Event()
+
+    def late(connection: socket.socket, request: Received) -> str:
+        stopping.wait(PATIENCE)
+        first = shaken(request) if request.all(b"upgrade") else FIRST
+        return Streaming(first)(connection, request)
+
+    events.script(late, late)
+    events.arrived = threading.Semaphore(0)
+    parts: dict[str, Any] = routes(upstream, events)
+    parts["routes"] += "\nwebsocket = true"
+    with (
+        replicas(tmp_path, 1, issuer=simulator.issuer, store=redis.url, **parts) as (here,),
+        here.browsing() as page,
+        raw(here.port, timeout=PATIENCE / 2) as stream,
+        raw(here.port, timeout=PATIENCE / 2) as socket_of_page,
+    ):
+        page.sign_in()
+        with open_socket(page, "/api/ws") as connection:
+            upstream.take()
+            stream.send(asking(page, "/events/x"))
+            cookies = "; ".join(f"{name}={each.value}" for name, each in page.cookies.items())
+            socket_of_page.send(handshake(page.site, path="/events/ws", Cookie=cookies))
+            for _ in range(2):
+                assert events.arrived.acquire(timeout=PATIENCE)
+            here.served.process.signal(signal.SIGTERM)
+            assert closed(connection) == (1001, "draining")  # it stops
+        stopping.set()
+        assert stream.head()[0] == 200
+        assert not stream.rest().endswith(b"0\r\n\r\n")  # cut, not brought to an end
+        assert socket_of_page.head()[0] == 101
+        assert next(frames(socket_of_page)) == (8, struct.pack("!H", 1001) + b"draining")
 
 
 def test_a_browser_that_is_not_there_any_more_is_given_up_and_one_that_answers_is_not(
@@ -371,6 +437,59 @@ def test_a_compressed_message_is_measured_by_what_it_holds(
                 server_without.take()
                 connection.send(b"\0" * (64 * 1024 * 1024))  # some 64 KiB on the wire
                 assert closed(connection)[0] == 1009
+
+
+def compressed(message: bytes, *, masked: bool) -> bytes:
+    """One message of permessage-deflate (RFC 7692 §7.2.1)."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    octets = deflate.compress(message) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return frame(0x42, octets[:-4], masked=masked)
+
+
+def counting_what_is_buffered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many octets have been ready for one side, each time that some are written."""
+    found: list[int] = []
+    flush = Side.flush
+
+    def counted(side: Side) -> None:
+        found.append(len(side._out) + side.transport.get_write_buffer_size())
+        flush(side)
+
+    monkeypatch.setattr(Side, "flush", counted)
+    return found
+
+
+@pytest.mark.rule("W-06")
+@pytest.mark.parametrize("reader", ["the page", "the upstream"])
+def test_many_compressed_messages_in_one_read_are_never_all_open_at_once(
+    sites: Sites, provider: Control, events: Villain, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    """32 MiB in some 40 KiB, towards a side that knows no compression."""
+    count, message = 64, bytes(512 * 1024)
+    buffered = counting_what_is_buffered(monkeypatch)
+    down = reader == "the page"
+    with socketeer(compression="deflate" if down else None) as server_of_it:
+        more = "websocket_compression = true"
+        site = sites(**routes(server_of_it, events, more))
+        with browsing(site) as page, raw(site.port, timeout=PATIENCE) as wire:
+            page.sign_in()
+            cookies = "; ".join(f"{name}={each.value}" for name, each in page.cookies.items())
+            offer = {} if down else {"Sec_WebSocket_Extensions": "permessage-deflate"}
+            wire.send(handshake(site, Cookie=cookies, **offer))
+            assert wire.head()[0] == 101
+            server = server_of_it.take()
+            all_of_them = compressed(message, masked=not down) * count
+            if down:
+                server.socket.sendall(all_of_them)
+                parts = (payload for _, payload in frames(wire))
+            else:
+                wire.send(all_of_them)
+                parts = (server.recv(timeout=PATIENCE, decode=False) for _ in range(count))
+            left = count * len(message)
+            while left > 0:
+                left -= len(next(parts))
+    assert left == 0
+    assert max(buffered) < 8 * len(message)
 
 
 # --- how many

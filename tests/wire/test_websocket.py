@@ -1,6 +1,7 @@
 """WebSockets through the relay: the handshakes, the frames, and the session they live with."""
 
 import base64
+import contextlib
 import socket
 import struct
 import threading
@@ -8,11 +9,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from typing_extensions import override
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection
 from websockets.sync.server import ServerConnection
 
+from bff.relay.websocket import UpstreamEnd
 from tests.conftest import Sites
 from tests.parts.browser import Browser, browsing
 from tests.parts.control import Control
@@ -433,6 +436,44 @@ def test_a_side_that_does_not_read_makes_the_other_wait(
         received = sum(len(target.recv(timeout=PATIENCE)) for _ in range(count))
         pouring.join(PATIENCE)
     assert received == count * len(part)
+
+
+def test_an_upstream_that_reads_nothing_does_not_keep_its_connection(
+    sites: Sites, provider: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = threading.Event()
+
+    class Watched(UpstreamEnd):
+        @override
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    monkeypatch.setattr("bff.relay.websocket.CLOSING", 0.1)
+    monkeypatch.setattr("bff.relay.opening.UpstreamEnd", Watched)
+    over = threading.Event()
+
+    def deaf(connection: socket.socket, request: Received) -> str:
+        connection.sendall(shaken(request))
+        over.wait(2 * PATIENCE)
+        return "close"
+
+    with villain() as upstream:
+        upstream.script(deaf)
+        site = sites(api=upstream.url, route=ON)
+        with browsing(site) as page, raw(site.port, timeout=1) as wire:
+            page.sign_in()
+            cookies = "; ".join(f"{name}={each.value}" for name, each in page.cookies.items())
+            wire.send(handshake(site, Cookie=cookies))
+            assert wire.head()[0] == 101
+            with contextlib.suppress(TimeoutError):  # until nobody takes any more of it
+                while True:
+                    wire.send(frame(2, b"x" * 65536))
+            assert page.fetch("POST", "/bff/logout").status_code == 200
+            left = lost.wait(PATIENCE)
+            over.set()
+        assert left
+        assert site.application.site.crowd.streams.taken == 0
 
 
 def held_up(sent: list[int]) -> int:
