@@ -1,8 +1,15 @@
 """What goes wrong beside a request: nobody is served less for it than has to be."""
 
+import os
+import resource
 import signal
+import sys
 from pathlib import Path
+from typing import Final
 
+import pytest
+
+from bff.simulator import Simulator
 from tests.parts.raw import villain
 from tests.parts.redis_process import RedisProcess
 from tests.wire.serve_process import PATIENCE, Served, served
@@ -35,3 +42,45 @@ def test_a_reload_while_the_provider_hangs_ends_no_worker(
             assert site.get("/bff/session").status_code == 403
             assert pids(site) == before
             assert "worker_died" not in "".join(site.process.output)
+
+
+def test_a_worker_that_cannot_be_started_for_want_of_descriptors_comes_later(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    with served(tmp_path, workers=2, issuer=simulator.issuer, store=redis.url) as site:
+        site.ready()
+        killed, other = pids(site)
+        supervisor = site.process.popen.pid
+        limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(killed, signal.SIGKILL)
+        site.process.event("worker_died", code=-signal.SIGKILL)
+        for _ in range(2):
+            site.process.event("worker_died", error="EMFILE")
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+        site.ready()
+        assert pids(site)[1] == other
+
+
+# Where there are no processes to be had there are no threads either; root has no such limit.
+SCARCE: Final = """
+from threading import Thread
+start, scarce = Thread.start, [True]
+def try_to_start(thread):
+    if scarce and scarce.pop():
+        raise RuntimeError("can't start new thread")
+    start(thread)
+Thread.start = try_to_start
+from bff.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio needs no thread for a child")
+def test_a_worker_that_cannot_be_waited_for_is_replaced(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    program, store = ("-c", SCARCE), redis.url
+    with served(tmp_path, program=program, issuer=simulator.issuer, store=store) as site:
+        site.process.event("worker_died", error="EAGAIN")
+        site.ready()
