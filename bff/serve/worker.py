@@ -71,11 +71,16 @@ async def _heed(running: Running, channel: Channel) -> None:
         config = config_of(line)
         if config is None:
             return
-        await running.swap(config)
+        # The files that it names may have changed since the supervisor read them.
+        try:
+            await running.swap(config)
+        except OSError as error:
+            crashed(error)  # nothing has been swapped: a site is built whole, or not at all
+            continue
         try:
             running.renew_certificate()
         except OSError as error:
-            crashed(error)  # the files have changed since the supervisor read them
+            crashed(error)
         tell(Event.RELOADED, pid=os.getpid(), kid=config.keyring.current.kid)
 
 

@@ -5,11 +5,12 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from bff.simulator import Simulator
+from tests.parts.certificates import authority
 from tests.parts.raw import villain
 from tests.parts.redis_process import RedisProcess
 from tests.wire.serve_process import PATIENCE, Served, served
@@ -42,6 +43,40 @@ def test_a_reload_while_the_provider_hangs_ends_no_worker(
             assert site.get("/bff/session").status_code == 403
             assert pids(site) == before
             assert "worker_died" not in "".join(site.process.output)
+
+
+def test_a_file_that_has_gone_when_a_worker_comes_to_it_leaves_what_was_served(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    ca = authority(tmp_path / "tls", "localhost").ca
+    with villain() as upstream:
+        routes = f"""
+[[routes]]
+path = "/open"
+upstream = "{upstream.url}"
+auth = "none"
+[[routes]]
+path = "/far"
+upstream = "https://localhost:9"
+ca_file = "{ca}"
+"""
+        parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
+        with served(tmp_path, routes=routes, **parts) as site:
+            site.ready()
+            (worker,) = pids(site)
+            os.kill(worker, signal.SIGSTOP)
+            file = tmp_path / "bff.toml"
+            file.write_text(file.read_text().replace('"/open"', '"/elsewhere"'))
+            reload(site, tmp_path)
+            ca.rename(tmp_path / "away")
+            os.kill(worker, signal.SIGCONT)
+            assert site.process.event("crashed")["error"] == "FileNotFoundError"
+            headers = {"host": "app.example.com", "x-csrf": "1"}
+            assert site.http.get(site.public + "/open/x", headers=headers).status_code == 200
+            (tmp_path / "away").rename(ca)
+            site.process.signal(signal.SIGHUP)
+            site.process.event("reloaded", pid=worker)
+            assert site.http.get(site.public + "/open/x", headers=headers).status_code == 404
 
 
 def test_a_worker_that_cannot_be_started_for_want_of_descriptors_comes_later(
