@@ -22,6 +22,7 @@ from bff.serve.control import LEAVE, STOP, Channel, metrics_of, serve_line, trou
 LIVED: Final = 10.0  # seconds after which a death is not the start's fault
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 30.0
+TICK: Final = 1.0  # seconds between two looks at whether a worker has spoken
 HUNG: Final = 30.0  # seconds of silence after which a worker is ended: another can serve
 
 
@@ -155,15 +156,18 @@ class Keeper:
     async def _end_hung(self, process: Process) -> None:
         """End a worker whose event loop does not turn any more: it holds connections for nothing.
 
-        One that has not been heard yet is starting, or waits for a slow machine."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1.0)
-            if self._heard_at is not None and loop.time() - self._heard_at > HUNG:
-                tell(Event.WORKER_HUNG, worker=self._number, pid=process.pid)
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                return
+        One that has not been heard yet is starting, or waits for a slow machine. Silence is counted
+        in ticks of our own and not by the clock: while the whole container was frozen nobody could
+        speak, and when it goes on we may well be the first to look.
+        """
+        heard_at, silent = self._heard_at, 0.0
+        while self._heard_at is None or silent <= HUNG:
+            await asyncio.sleep(TICK)
+            silent = silent + TICK if self._heard_at == heard_at else 0.0
+            heard_at = self._heard_at
+        tell(Event.WORKER_HUNG, worker=self._number, pid=process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     async def _talk(self, channel: Channel) -> None:
         listening = asyncio.create_task(self._listen(channel))

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,43 @@ from bff.simulator import Simulator
 from tests.parts.redis_process import RedisProcess
 from tests.wire.serve_process import PATIENCE, served
 
-IMPATIENT = "import bff.serve.keeper as k; k.HUNG = 2.0; from bff.cli import main; main()"
+
+def impatient(seconds: float) -> tuple[str, str]:
+    """`bff` that takes a worker for hung after that time."""
+    return (
+        "-c",
+        f"import bff.serve.keeper as k; k.HUNG = {seconds}; from bff.cli import main; main()",
+    )
 
 
 def test_a_worker_whose_loop_does_not_turn_is_replaced(
     tmp_path: Path, simulator: Simulator, redis: RedisProcess
 ) -> None:
     parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
-    with served(tmp_path, workers=2, program=("-c", IMPATIENT), **parts) as site:
+    with served(tmp_path, workers=2, program=impatient(2.0), **parts) as site:
         hung, other = (each["pid"] for each in site.ready()["workers"])
         os.kill(hung, signal.SIGSTOP)
         assert site.process.event("worker_hung")["pid"] == hung
         health = site.until(lambda found: found["ready"] and found["workers"][0]["pid"] != hung)
         assert health["workers"][1]["pid"] == other
+
+
+def test_a_worker_that_was_frozen_with_all_others_is_not_taken_for_hung(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
+    with served(tmp_path, program=impatient(5.0), **parts) as site:
+        (worker,) = (each["pid"] for each in site.ready()["workers"])
+        frozen = (site.process.popen.pid, worker)
+        for each in frozen:
+            os.kill(each, signal.SIGSTOP)
+        time.sleep(7)  # a freeze is nothing but time, and it is their clock that has to go on
+        os.kill(frozen[0], signal.SIGCONT)
+        for _ in range(2):  # its loop has turned before the worker can speak
+            site.health()
+        os.kill(worker, signal.SIGCONT)
+        assert [each["pid"] for each in site.ready()["workers"]] == [worker]
+        assert "worker_hung" not in "".join(site.process.output)
 
 
 class Manager:
