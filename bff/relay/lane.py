@@ -78,7 +78,7 @@ class Passage:
         self._proven_again = False  # a proof was repeated with a nonce: once is enough
         self._over = False
         self._began_at = self._asked_at = 0.0
-        self._place = Place(relay)
+        self._place = Place(relay, request)
         self._traced: Traced | None = None  # for whoever collects traces
 
     @property
