@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -94,6 +94,40 @@ def test_a_service_manager_hears_of_start_reload_and_stop(
         site.process.signal(signal.SIGTERM)
         assert manager.hears() == "STOPPING=1"
         assert site.process.ended() == 0
+
+
+# Each worker waits at its start until somebody opens the pipe.
+WAITING: Final = """
+import bff.serve.keeper as keeper
+from bff.cli import main
+command = keeper.command
+keeper.command = lambda: ["/bin/sh", "-c", ': > "$HELD"; exec "$@"', "sh", *command()]
+main()
+"""
+
+
+def test_a_service_manager_does_not_hear_of_a_reload_before_the_start_or_after_the_stop(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    manager, held = Manager(str(tmp_path / "notify")), tmp_path / "held"
+    os.mkfifo(held)
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "HELD": str(held)}
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url, "drain_delay": "1h"}
+    with served(tmp_path, env=env, program=("-c", WAITING), **parts) as site:
+        site.process.signal(signal.SIGHUP)
+        site.process.event("reloaded", pid=site.process.popen.pid)
+        held.read_bytes()
+        assert manager.hears() == "READY=1"
+        site.process.signal(signal.SIGTERM)
+        assert manager.hears() == "STOPPING=1"
+        site.process.signal(signal.SIGHUP)
+        site.process.event("reload_refused")
+        site.process.signal(signal.SIGTERM)
+        site.process.ended()
+        manager.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.hears()
+    manager.socket.close()
 
 
 def test_a_service_manager_that_watches_hears_that_it_lives(
