@@ -59,12 +59,15 @@ class Application:
 
         What is being answered finishes on the former site, which is closed after it: opened
         sessions, connections, and the keys that are no longer in the ring go with it. Event streams
-        end, and come again.
+        end, and come again; other streams end if their cookie's key is no longer in the ring.
         """
         former = self.site
         self._begin(config)
         for each in former.fronts.values():
             each.events.end()
+        for site in (former, *self._leaving.values()):
+            for each in site.fronts.values():
+                each.front.sessions.rekey(config.keyring)
         leaving = asyncio.create_task(_leave(former))
         self._leaving[leaving] = former
         leaving.add_done_callback(self._leaving.pop)

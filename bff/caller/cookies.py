@@ -72,6 +72,11 @@ class Cookies:
             found = kept[self] = _read(self, request.section)
         return found
 
+    def key_id(self, request: BrowserRequest) -> str:
+        """Under which key the session cookie is that `read_session` has read."""
+        (value,) = self.values(request, self.name())
+        return value.partition(".")[0]
+
     def values(self, request: BrowserRequest | Section, name: str) -> list[str]:
         """Every value the request carries under exactly that name."""
         return [value for found, value in pairs(request) if found == name]

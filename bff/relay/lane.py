@@ -81,7 +81,7 @@ class Passage:
         self._refused: Refused | None = None  # for its body, of which some came before its turn
         self._over = False
         self._began_at = self._asked_at = 0.0
-        self._place = Place(relay)
+        self._place = Place(relay, request)
         self._traced: Traced | None = None  # for whoever collects traces
 
     @property

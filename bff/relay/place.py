@@ -5,6 +5,7 @@ holds none of the upstream pool's places, and ends with the session that opened 
 """
 
 from bff.caller.crowd import Count
+from bff.caller.request import BrowserRequest
 from bff.relay.authorize import Relay
 from bff.relay.connection import UpstreamConnection
 from bff.session.following import Follower, Told
@@ -14,10 +15,19 @@ from bff.session.opened import Found
 class Place:
     """Among the site's users from the beginning; `leave` gives back all that was taken."""
 
-    __slots__ = ("_connection", "_count", "_follower", "_left", "_relay", "_session_id")
+    __slots__ = (
+        "_connection",
+        "_count",
+        "_follower",
+        "_left",
+        "_relay",
+        "_request",
+        "_session_id",
+    )
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, request: BrowserRequest) -> None:
         self._relay = relay
+        self._request: BrowserRequest | None = request  # until it is a stream
         self._count: Count | None = None
         self._session_id: str | None = None
         self._follower: Follower | None = None
@@ -48,8 +58,10 @@ class Place:
         self._count, self._session_id = streams, session_id
         self._connection = connection
         self._relay.upstream.detach(connection)
-        if found is not None:
-            self._follower = self._relay.sessions.follow(found, told)
+        request, self._request = self._request, None  # its cookie is not kept for hours
+        if found is not None and request is not None:
+            kid = self._relay.cookies.key_id(request)
+            self._follower = self._relay.sessions.follow(found, told, kid=kid)
 
     def leave(self) -> None:
         """Give it back, once."""

@@ -73,9 +73,13 @@ class Channel:
 
     @classmethod
     async def over(cls, end: socket.socket) -> "Channel":
-        """The channel over one end of a socket pair."""
-        end.setblocking(False)
-        return cls(*await asyncio.open_unix_connection(sock=end, limit=LIMIT))
+        """The channel over one end of a socket pair. Raises OSError, and then closes the end."""
+        try:
+            end.setblocking(False)
+            return cls(*await asyncio.open_unix_connection(sock=end, limit=LIMIT))
+        except OSError:
+            end.close()
+            raise
 
     async def read(self) -> Line | None:
         """The next message, or None: the other side is gone."""

@@ -6,6 +6,7 @@ machine; one that has lived a while is replaced at once.
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -21,6 +22,7 @@ from bff.serve.control import LEAVE, STOP, Channel, metrics_of, serve_line, trou
 LIVED: Final = 10.0  # seconds after which a death is not the start's fault
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 30.0
+TICK: Final = 1.0  # seconds between two looks at whether a worker has spoken
 HUNG: Final = 30.0  # seconds of silence after which a worker is ended: another can serve
 
 
@@ -86,33 +88,34 @@ class Keeper:
 
     async def keep(self) -> None:
         """Start a worker, and another whenever one ends; until `stop`."""
-        loop = asyncio.get_running_loop()
         wait = 0.0
         while not self._stopping.is_set():
-            started_at = loop.time()
-            code = await self._one()
-            if self._stopping.is_set():
-                return
-            lived = loop.time() - started_at
-            wait = pause(lived, wait)
-            tell(Event.WORKER_DIED, worker=self._number, code=code, seconds=round(lived, 1))
+            wait = pause(await self._stint(), wait)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait)
 
+    async def _stint(self) -> float:
+        """Let one worker live, and tell of its end; for how many seconds it lived."""
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
+        try:
+            code = await self._one()
+        except (OSError, RuntimeError) as error:
+            # The machine is short of something, which passes; the place is not given up.
+            tell(Event.WORKER_DIED, worker=self._number, seconds=0.0, error=_lacking(error))
+            return 0.0
+        lived = loop.time() - started_at
+        if not self._stopping.is_set():
+            tell(Event.WORKER_DIED, worker=self._number, code=code, seconds=round(lived, 1))
+        return lived
+
     async def _one(self) -> int:
-        """Run one worker to its end; its exit status, negative for the signal that ended it."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            descriptors = [theirs.fileno(), *(each.fileno() for each in self._sockets)]
-            self._process = process = await asyncio.create_subprocess_exec(
-                *command(),
-                *(str(each) for each in descriptors),
-                pass_fds=descriptors,
-                stdin=DEVNULL,
-                # Ctrl-C goes to the whole group of the terminal; the workers are not of it.
-                process_group=0,
-            )
-        channel = await Channel.over(ours)
+        """Run one worker to its end; its exit status, negative for the signal that ended it.
+
+        Raises OSError or RuntimeError if none can be started.
+        """
+        process, channel = await self._start()
+        self._process = process
         tasks = [
             asyncio.create_task(self._talk(channel)),
             asyncio.create_task(self._end_hung(process)),
@@ -128,18 +131,43 @@ class Keeper:
             self._departed = joined((self._departed, lasting(self._taken)))
             self._taken = {}
 
+    async def _start(self) -> tuple[Process, Channel]:
+        """A new worker and the channel to it. Raises OSError or RuntimeError.
+
+        A process that was started all the same ends by itself: nobody holds its channel.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptors = [theirs.fileno(), *(each.fileno() for each in self._sockets)]
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command(),
+                    *(str(each) for each in descriptors),
+                    pass_fds=descriptors,
+                    stdin=DEVNULL,
+                    # Ctrl-C goes to the whole group of the terminal; the workers are not of it.
+                    process_group=0,
+                )
+            except (OSError, RuntimeError):
+                ours.close()
+                raise
+        return process, await Channel.over(ours)
+
     async def _end_hung(self, process: Process) -> None:
         """End a worker whose event loop does not turn any more: it holds connections for nothing.
 
-        One that has not been heard yet is starting, or waits for a slow machine."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1.0)
-            if self._heard_at is not None and loop.time() - self._heard_at > HUNG:
-                tell(Event.WORKER_HUNG, worker=self._number, pid=process.pid)
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                return
+        One that has not been heard yet is starting, or waits for a slow machine. Silence is counted
+        in ticks of our own and not by the clock: while the whole container was frozen nobody could
+        speak, and when it goes on we may well be the first to look.
+        """
+        heard_at, silent = self._heard_at, 0.0
+        while self._heard_at is None or silent <= HUNG:
+            await asyncio.sleep(TICK)
+            silent = silent + TICK if self._heard_at == heard_at else 0.0
+            heard_at = self._heard_at
+        tell(Event.WORKER_HUNG, worker=self._number, pid=process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     async def _talk(self, channel: Channel) -> None:
         listening = asyncio.create_task(self._listen(channel))
@@ -167,6 +195,13 @@ class Keeper:
             self._taken = metrics_of(line)
             self._heard_at = asyncio.get_running_loop().time()
             self.serving.set()
+
+
+def _lacking(error: OSError | RuntimeError) -> str:
+    """Why no process could be started, as the system calls it."""
+    if isinstance(error, OSError):
+        return errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return errno.errorcode[errno.EAGAIN]  # Python 3.11 waits for a child in a thread: none is left
 
 
 def command() -> list[str]:

@@ -125,9 +125,16 @@ class Supervisor:
         (self._second if self._first.is_set() else self._first).set()
 
     def _reload(self) -> None:
-        notify(reloading())
+        # READY would be untrue before every worker serves, and would take STOPPING back.
+        tells = self._serves() and not self._first.is_set()
+        if tells:
+            notify(reloading())
         self._read_again()
-        notify(READY)
+        if tells:
+            notify(READY)
+
+    def _serves(self) -> bool:
+        return all(keeper.serving.is_set() for keeper in self._keepers)
 
     def _read_again(self) -> None:
         """Serve what the file says now, or say why that cannot be."""

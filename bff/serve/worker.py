@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import sys
+from typing import Final
 
 import uvloop
 
@@ -21,6 +22,10 @@ from bff.journal.log import Event, configure, crashed, tell
 from bff.journal.metrics import Gauge, snapshot
 from bff.serve.control import LEAVE, SECONDS, Channel, config_of, report_line
 from bff.serve.running import Running
+
+CRASHED: Final = "crashed"  # a trouble: whether there are others cannot be known
+
+State = tuple[list[str], list[Gauge]]  # the troubles, and what waits in the stores
 
 
 async def work(control: socket.socket, sockets: list[socket.socket]) -> None:
@@ -66,11 +71,16 @@ async def _heed(running: Running, channel: Channel) -> None:
         config = config_of(line)
         if config is None:
             return
-        await running.swap(config)
+        # The files that it names may have changed since the supervisor read them.
+        try:
+            await running.swap(config)
+        except OSError as error:
+            crashed(error)  # nothing has been swapped: a site is built whole, or not at all
+            continue
         try:
             running.renew_certificate()
         except OSError as error:
-            crashed(error)  # the files have changed since the supervisor read them
+            crashed(error)
         tell(Event.RELOADED, pid=os.getpid(), kid=config.keyring.current.kid)
 
 
@@ -87,7 +97,7 @@ async def _report(application: Application, channel: Channel) -> None:
         while True:
             done, _ = await asyncio.wait([asking], timeout=SECONDS)
             if done:
-                troubles, waiting = asking.result()
+                troubles, waiting = heard(asking, troubles, waiting)
             taken = snapshot([*gauges(application.site), *waiting])
             await channel.write(report_line(troubles, taken))
             if done:
@@ -97,9 +107,22 @@ async def _report(application: Application, channel: Channel) -> None:
         asking.cancel()
 
 
-async def _asked(application: Application) -> tuple[list[str], list[Gauge]]:
+async def _asked(application: Application) -> State:
     """What has to be asked of others: why it is not ready, and what waits in the store."""
     return await application.troubles(), await queued(application.site)
+
+
+def heard(asking: asyncio.Task[State], troubles: list[str], waiting: list[Gauge]) -> State:
+    """What was found; what was known before, if the question was taken back.
+
+    That happens when the site it was put to is closed: another is served, and is asked next.
+    """
+    if asking.cancelled():
+        return troubles, waiting
+    if (error := asking.exception()) is not None:
+        crashed(error)
+        return [CRASHED], waiting
+    return asking.result()
 
 
 def main(descriptors: list[int]) -> int:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from bff.clock import Clock
 from bff.journal.log import crashed
+from bff.keys import Keyring
 from bff.problem import Reason
 from bff.session.background import Background
 from bff.session.opened import why_ended
@@ -26,13 +27,20 @@ T = TypeVar("T")
 class Follower:
     """One who follows a session, until it ends or `leave` is called."""
 
-    __slots__ = ("_following", "deadline", "key", "seen", "told")
+    __slots__ = ("_following", "deadline", "key", "kid", "seen", "told")
 
     def __init__(
-        self, following: "Following", key: str, deadline: float, told: Told, seen: Seen | None
+        self,
+        following: "Following",
+        key: str,
+        deadline: float,
+        told: Told,
+        seen: Seen | None,
+        kid: str | None,
     ) -> None:
         self._following = following
         self.key = key
+        self.kid = kid  # of the cookie that it came with; None: it does not outlive its keyring
         self.deadline = deadline  # store time; the session cannot live longer
         self.told = told
         self.seen = seen
@@ -55,13 +63,16 @@ class Following:
         self._background = background
         self._followers: dict[str, set[Follower]] = {}
         self._due: set[str] = set()  # to be looked at in the next turn of the loop
+        self._keyring: Keyring | None = None  # the one in use by now, if it is not the first
 
-    def follow(self, key: str, live: Live, told: Told, seen: Seen | None) -> Follower:
+    def follow(
+        self, key: str, live: Live, told: Told, seen: Seen | None, kid: str | None
+    ) -> Follower:
         """Let `told` be called, once, with the reason for which the session ended.
 
         Until then `seen` hears what each look has found, changed or not. Neither should raise.
         """
-        follower = Follower(self, key, live.absolute_at, told, seen)
+        follower = Follower(self, key, live.absolute_at, told, seen, kid)
         self._followers.setdefault(key, set()).add(follower)
         # It may have ended since it was found: whoever announced that knew of no follower.
         self.look(key)
@@ -74,6 +85,12 @@ class Following:
             there.discard(follower)
             if not there:
                 del self._followers[follower.key]
+
+    def rekey(self, keyring: Keyring) -> None:
+        """Another keyring is in use: whoever came with a key that is not in it ends (T-04)."""
+        self._keyring = keyring
+        for key in list(self._followers):
+            self._end_those_without_key(key)
 
     def changed(self, key: str | None) -> None:
         """Look at a session whose record is another one by now; None: any may be."""
@@ -102,6 +119,7 @@ class Following:
     async def _look(self, key: str) -> None:
         """Ask the store. While it cannot say, only what is known already ends a session."""
         self._due.discard(key)
+        self._end_those_without_key(key)
         try:
             there = await self._store.peek(key)
         except StoreUnavailable:
@@ -123,6 +141,15 @@ class Following:
         if any(each.deadline <= self._clock.now() for each in self._followers.get(key, ())):
             self._end(key, Reason.SESSION_EXPIRED)
 
+    def _end_those_without_key(self, key: str) -> None:
+        if self._keyring is None:
+            return
+        for follower in tuple(self._followers.get(key, ())):
+            reason = None if follower.kid is None else _refuses(self._keyring, follower.kid)
+            if reason is not None:
+                self.drop(follower)
+                _heard(follower.told, reason)
+
     def _end(self, key: str, reason: Reason) -> None:
         for follower in self._followers.pop(key, ()):
             _heard(follower.told, reason)
@@ -134,3 +161,10 @@ def _heard(told: Callable[[T], None], news: T) -> None:
         told(news)
     except Exception as error:  # noqa: BLE001 - told, and the others hear it all the same
         crashed(error)
+
+
+def _refuses(keyring: Keyring, kid: str) -> Reason | None:
+    """Why a cookie under that key would be refused by now, as `cookies` reads it."""
+    if kid in keyring.retired:
+        return Reason.SESSION_ENDED
+    return Reason.KEY_UNKNOWN if keyring.find(kid) is None else None

@@ -155,12 +155,19 @@ class Sessions:
             reason=refused.reason.value,
         )
 
-    def follow(self, found: Found, told: Told, seen: Seen | None = None) -> Follower:
+    def follow(
+        self, found: Found, told: Told, seen: Seen | None = None, *, kid: str | None = None
+    ) -> Follower:
         """Let `told` be called with the reason when the session ends, wherever that happens.
 
-        Until then `seen` hears every now and then, and after each change, what there is.
+        Until then `seen` hears every now and then, and after each change, what there is. `kid`: the
+        key of the cookie, for whoever goes on when another keyring is in use.
         """
-        return self._following.follow(found.key, found.live, told, seen)
+        return self._following.follow(found.key, found.live, told, seen, kid)
+
+    def rekey(self, keyring: Keyring) -> None:
+        """Others are served under another keyring: end who still follows under a key it lacks."""
+        self._following.rekey(keyring)
 
     def slide(self, found: Found) -> None:
         """Push the idle deadline out, behind the caller; only now and then (S-11)."""

@@ -3,9 +3,10 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -13,19 +14,43 @@ from bff.simulator import Simulator
 from tests.parts.redis_process import RedisProcess
 from tests.wire.serve_process import PATIENCE, served
 
-IMPATIENT = "import bff.serve.keeper as k; k.HUNG = 2.0; from bff.cli import main; main()"
+
+def impatient(seconds: float) -> tuple[str, str]:
+    """`bff` that takes a worker for hung after that time."""
+    return (
+        "-c",
+        f"import bff.serve.keeper as k; k.HUNG = {seconds}; from bff.cli import main; main()",
+    )
 
 
 def test_a_worker_whose_loop_does_not_turn_is_replaced(
     tmp_path: Path, simulator: Simulator, redis: RedisProcess
 ) -> None:
     parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
-    with served(tmp_path, workers=2, program=("-c", IMPATIENT), **parts) as site:
+    with served(tmp_path, workers=2, program=impatient(2.0), **parts) as site:
         hung, other = (each["pid"] for each in site.ready()["workers"])
         os.kill(hung, signal.SIGSTOP)
         assert site.process.event("worker_hung")["pid"] == hung
         health = site.until(lambda found: found["ready"] and found["workers"][0]["pid"] != hung)
         assert health["workers"][1]["pid"] == other
+
+
+def test_a_worker_that_was_frozen_with_all_others_is_not_taken_for_hung(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
+    with served(tmp_path, program=impatient(5.0), **parts) as site:
+        (worker,) = (each["pid"] for each in site.ready()["workers"])
+        frozen = (site.process.popen.pid, worker)
+        for each in frozen:
+            os.kill(each, signal.SIGSTOP)
+        time.sleep(7)  # a freeze is nothing but time, and it is their clock that has to go on
+        os.kill(frozen[0], signal.SIGCONT)
+        for _ in range(2):  # its loop has turned before the worker can speak
+            site.health()
+        os.kill(worker, signal.SIGCONT)
+        assert [each["pid"] for each in site.ready()["workers"]] == [worker]
+        assert "worker_hung" not in "".join(site.process.output)
 
 
 class Manager:
@@ -69,6 +94,40 @@ def test_a_service_manager_hears_of_start_reload_and_stop(
         site.process.signal(signal.SIGTERM)
         assert manager.hears() == "STOPPING=1"
         assert site.process.ended() == 0
+
+
+# Each worker waits at its start until somebody opens the pipe.
+WAITING: Final = """
+import bff.serve.keeper as keeper
+from bff.cli import main
+command = keeper.command
+keeper.command = lambda: ["/bin/sh", "-c", ': > "$HELD"; exec "$@"', "sh", *command()]
+main()
+"""
+
+
+def test_a_service_manager_does_not_hear_of_a_reload_before_the_start_or_after_the_stop(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
+) -> None:
+    manager, held = Manager(str(tmp_path / "notify")), tmp_path / "held"
+    os.mkfifo(held)
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "HELD": str(held)}
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url, "drain_delay": "1h"}
+    with served(tmp_path, env=env, program=("-c", WAITING), **parts) as site:
+        site.process.signal(signal.SIGHUP)
+        site.process.event("reloaded", pid=site.process.popen.pid)
+        held.read_bytes()
+        assert manager.hears() == "READY=1"
+        site.process.signal(signal.SIGTERM)
+        assert manager.hears() == "STOPPING=1"
+        site.process.signal(signal.SIGHUP)
+        site.process.event("reload_refused")
+        site.process.signal(signal.SIGTERM)
+        site.process.ended()
+        manager.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.hears()
+    manager.socket.close()
 
 
 def test_a_service_manager_that_watches_hears_that_it_lives(

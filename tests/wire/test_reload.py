@@ -23,7 +23,10 @@ from tests.parts.control import Control
 from tests.parts.raw import raw, villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site
+from tests.parts.socket_server import open_socket, socketeer
 from tests.wire.serve_process import PATIENCE, QUICK_TO_STOP, Served, run, served
+from tests.wire.test_streams import Streaming, listening
+from tests.wire.test_websocket import closed
 
 COOKIE = "__Host-Http-bff"
 OLD = 'current = { env = "BFF_TEST_KEY" }'
@@ -216,6 +219,48 @@ def test_a_retired_key_ends_the_sessions_under_it_and_no_others(one: Replica, ke
     one.reloaded()
     assert one.get(early) == (401, "session_ended")
     assert one.get(late) == (200, "")
+
+
+@pytest.mark.rule("T-04", "W-05", "W-07")
+@pytest.mark.parametrize(
+    ("retired", "reason"),
+    [
+        pytest.param(True, "session_ended", id="retired"),
+        pytest.param(False, "key_unknown", id="not in the ring any more"),
+    ],
+)
+def test_a_key_that_is_gone_ends_the_streams_under_it_and_no_others(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess, key: Path, retired: bool, reason: str
+) -> None:
+    former = '{ env = "BFF_TEST_KEY" }'
+    with contextlib.ExitStack() as stack:
+        sockets, events = stack.enter_context(socketeer()), stack.enter_context(villain())
+        streaming = [Streaming(), Streaming()]
+        events.script(*streaming)
+        more = {"api": sockets.url, "route": "websocket = true"}
+        more["routes"] = f'[[routes]]\npath = "/events"\nupstream = "{events.url}"'
+        one = stack.enter_context(replica(tmp_path / "a", simulator, redis, **more))
+        early, late = (stack.enter_context(browsing(one.site)) for _ in range(2))
+        early.sign_in()
+        one.keys(f'current = {{ file = "{key}" }}\naccepted = [{former}]')
+        one.reloaded()
+        late.sign_in()
+        opened = [stack.enter_context(open_socket(each, "/api/ws")) for each in (early, late)]
+        read = [stack.enter_context(listening(each)) for each in (early, late)]
+        # Once more on the way, so that they stand on a site that has been left before.
+        one.keys(f'current = {{ file = "{key}" }}\naccepted = [{former}]\n')
+        one.reloaded()
+        kid = parse_key(os.environ["BFF_TEST_KEY"]).kid
+        gone = f'retired = ["{kid}"]' if retired else ""
+        one.keys(f'current = {{ file = "{key}" }}\n{gone}')
+        one.reloaded()
+        assert closed(opened[0]) == (1008, reason)
+        assert read[0].closed
+        assert streaming[0].cut.wait(PATIENCE)
+        _, server = sockets.take(), sockets.take()
+        server.send("still here")
+        assert opened[1].recv(timeout=PATIENCE) == "still here"
+        assert not streaming[1].cut.is_set()
 
 
 def test_the_key_file_is_read_again_although_the_file_of_configuration_is_the_same(

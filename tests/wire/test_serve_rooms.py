@@ -13,6 +13,7 @@ from bff.operate.health import Health, Worker, answer
 from bff.serve.control import Channel, config_of, report_line, serve_line, troubles_of
 from bff.serve.keeper import FIRST_PAUSE, LONGEST_PAUSE, command, pause
 from bff.serve.listening import CannotListen, close, listen
+from bff.serve.worker import CRASHED, State, heard
 from tests.parts.config import config
 
 
@@ -99,6 +100,31 @@ def test_only_a_configuration_is_served() -> None:
     with pytest.raises(TypeError):
         config_of({"serve": base64.b64encode(pickle.dumps("no")).decode()})
     assert troubles_of({}) == []
+
+
+async def _broken() -> State:
+    raise ZeroDivisionError
+
+
+async def _heard(*, taken_back: bool) -> State:
+    asking = asyncio.create_task(_broken())
+    if taken_back:
+        asking.cancel()
+    await asyncio.wait([asking])
+    return heard(asking, ["store"], [])
+
+
+@pytest.mark.parametrize(
+    ("taken_back", "troubles"),
+    [
+        pytest.param(True, ["store"], id="taken back: as it was known before"),
+        pytest.param(False, [CRASHED], id="broken: nobody knows"),
+    ],
+)
+def test_a_question_without_an_answer_does_not_end_the_reports(
+    taken_back: bool, troubles: list[str]
+) -> None:
+    assert asyncio.run(_heard(taken_back=taken_back)) == (troubles, [])
 
 
 def test_a_worker_is_no_file_of_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
