@@ -15,7 +15,16 @@ class Idle:
     It runs from the beginning: a connection on which nothing ever arrives is an idle one.
     """
 
-    __slots__ = ("_loop", "_patience", "_since", "_stalled", "_timer", "_transport", "_unread")
+    __slots__ = (
+        "_loop",
+        "_over",
+        "_patience",
+        "_since",
+        "_stalled",
+        "_timer",
+        "_transport",
+        "_unread",
+    )
 
     def __init__(
         self,
@@ -30,6 +39,7 @@ class Idle:
         self._transport = transport
         self._patience = patience
         self._unread = unread
+        self._over = False
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -46,7 +56,8 @@ class Idle:
         self._since = None
 
     def stop(self) -> None:
-        """The connection is closed."""
+        """The connection is closed: whoever is told so may still say that it shall be."""
+        self._over = True
         self.taken()
         if self._timer is not None:
             self._timer.cancel()
@@ -63,7 +74,7 @@ class Idle:
 
     def not_taken(self) -> None:
         """The browser takes nothing of what was written: `unread` seconds, and it is given up."""
-        if self._stalled is None:
+        if self._stalled is None and not self._over:
             self._stalled = self._loop.call_later(self._unread, self._transport.abort)
 
     def taken(self) -> None:

@@ -15,6 +15,7 @@ from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection
 from websockets.sync.server import ServerConnection
 
+from bff.door.idle import Idle
 from bff.relay.websocket import UpstreamEnd
 from tests.conftest import Sites
 from tests.parts.browser import Browser, browsing
@@ -412,6 +413,27 @@ def test_a_page_that_vanishes_closes_the_upstream_with_1001(
         server = upstream.take()
         page.socket.shutdown(socket.SHUT_RDWR)
         assert closed(server) == (1001, "")
+
+
+def test_a_page_that_vanishes_leaves_no_timer(
+    signed_in: Browser, upstream: Socketeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_the_page: list[Idle] = []
+
+    class Watched(Idle):
+        @override
+        def stop(self) -> None:
+            super().stop()
+            of_the_page.append(self)
+
+    monkeypatch.setattr("bff.door.protocol.Idle", Watched)
+    with open_socket(signed_in, "/api/ws") as page:
+        server = upstream.take()
+        page.socket.shutdown(socket.SHUT_RDWR)
+        assert closed(server) == (1001, "")
+    signed_in.site.settle()
+    (idle,) = of_the_page
+    assert (idle._stalled, idle._timer is None or idle._timer.cancelled()) == (None, True)
 
 
 @pytest.mark.parametrize("reader", ["the page", "the upstream"])
