@@ -364,12 +364,18 @@ class Passage:
     def _finish(self, framed: Framed) -> None:
         self._end()
         self.response_complete = True
-        if not self._place.streams:  # which end, and are asked for again, while nobody is there
-            if self._found is not None and self.request.fields.get(b"x-bff-background") != b"1":
-                self._relay.sessions.slide(self._found)
+        if self._found is not None and self._is_wanted():
+            self._relay.sessions.slide(self._found)
+        if not self._place.streams:
             self._relay.observed.done(self._began_at)
         keep_alive = framed.keep_alive and self.keep_alive
         self._wire.answered(keep_alive=keep_alive, body_unread=not self._body.complete)
+
+    def _is_wanted(self) -> bool:
+        """Whether somebody is there: an EventSource asks again by itself when its stream ends."""
+        if self._place.streams and self.request.method == "GET":
+            return False
+        return self.request.fields.get(b"x-bff-background") != b"1"
 
     def congested(self) -> None:
         """The browser takes nothing just now: the upstream waits."""

@@ -8,8 +8,12 @@ import pytest
 
 from bff.browser.logout import TICKET_SECONDS
 from bff.browser.sessions import RECENT
+from bff.caller.request import SECTIONS_KEPT
 from bff.config.model import Refresh, SessionSection
 from bff.config.schema import schema
+from bff.operate.admin.history import EVERY, HOURS
+from bff.session.batch import KEPT as ANSWERS_KEPT
+from bff.session.opened import KEYS_KEPT, UNUSED_SECONDS
 from bff.session.record import TRANSACTION_SECONDS
 from tests.ship.conftest import ROOT
 
@@ -105,3 +109,14 @@ def test_the_last_fifth_of_a_token_s_life_is_that() -> None:
     page = (ROOT / "docs/explanation/one-refresh.md").read_text("utf-8")
     assert "In the last fifth of a token's life (`refresh.ahead`)" in page
     assert Refresh().ahead == 1 / 5
+
+
+def test_the_bounds_of_what_is_kept_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/explanation/endurance.md").read_text("utf-8")
+    assert f"| {SECTIONS_KEPT:,} a worker |" in page
+    assert f"| {KEYS_KEPT} a worker |" in page
+    assert f"| {ANSWERS_KEPT:,} a worker; gone" in page
+    assert (HOURS, EVERY) == (6, 10)
+    assert "| six hours, one every ten seconds, in the supervisor |" in page
+    assert UNUSED_SECONDS == 60
+    assert "| those of the last minute |" in page

@@ -303,7 +303,7 @@ def test_a_follower_that_breaks_hides_no_news_from_the_others(
         live = await store.peek(key)
         assert isinstance(live, Live)
         for _ in range(64):  # some of them hear it before the page
-            following.follow(key, live, breaks, breaks)
+            following.follow(key, live, breaks, breaks, None)
 
     with browsing(sites()) as page:
         page.sign_in()
