@@ -11,13 +11,13 @@ from tests.browser.person import sign_in
 
 
 @pytest.fixture
-def elsewhere(chromium: Chromium, bff_dev: Demo) -> Iterator[Page]:
-    """Ada, in another browser."""
+def elsewhere(page: Page, chromium: Chromium, bff_dev: Demo) -> Iterator[Page]:
+    """Ada, in another browser, after `page` has made the provider forget the test before."""
     with chromium.new_context(base_url=bff_dev.origin) as context:
         context.set_default_timeout(20_000)
-        page = context.new_page()
-        sign_in(page)
-        yield page
+        theirs = context.new_page()
+        sign_in(theirs)
+        yield theirs
 
 
 @pytest.fixture
