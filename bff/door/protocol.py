@@ -40,7 +40,7 @@ FIELDS_KEPT: Final = 64  # a section with more of them, or more than those octet
 CHUNK_OCTETS: Final = 16  # what an honest chunk takes at most beside its octets
 # Of these the parser makes up its mind whether the connection goes on, and so do we.
 _HEEDED: Final = frozenset({b"connection", b"proxy-connection"})
-FRESH: Final = 2.0  # seconds that a new connection has at the end, for the request it was made for
+FRESH: Final = 1.0  # seconds that a new connection has at the end, for the request it was made for
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
 
 
