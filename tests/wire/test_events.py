@@ -26,6 +26,7 @@ from tests.parts.replica import Replica, replicas
 from tests.parts.site import Site
 
 SHORT = 'idle = "3s"\nlifetime = "1h"'  # warned of after half of it
+LONGER = 'idle = "8s"\nlifetime = "1h"'  # two processes may need more than three of them
 
 
 def nobody_is_left(site: Site) -> bool:
@@ -49,7 +50,7 @@ def pair(
 ) -> Iterator[tuple[Replica, Replica]]:
     """Two processes on one store."""
     parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
-    with replicas(tmp_path, 2, **parts, session=SHORT) as (here, there):
+    with replicas(tmp_path, 2, **parts, session=LONGER) as (here, there):
         yield here, there
 
 
@@ -224,7 +225,7 @@ def test_the_end_of_the_lifetime_is_announced_and_sliding_does_not_help(
     sites: Sites, provider: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bff.session.following.LOOK_EVERY", 3600.0)
-    with browsing(sites(session='idle = "3s"\nlifetime = "3s"\nexpiring = "1s"')) as page:
+    with browsing(sites(session='idle = "6s"\nlifetime = "6s"\nexpiring = "3s"')) as page:
         page.sign_in()
         with listening(page) as source:
             page.fetch("POST", "/bff/session")
@@ -393,10 +394,10 @@ def test_a_page_that_does_not_read_the_first_event_is_dropped(
 
 @pytest.mark.rule("D-08", "W-08")
 def test_a_process_that_stops_ends_its_streams_whole(
-    provider: Control, pair: tuple[Replica, Replica]
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess
 ) -> None:
-    here, there = pair
-    with here.browsing() as page:
+    parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
+    with replicas(tmp_path, 2, **parts) as (here, there), here.browsing() as page:
         page.sign_in()
         with listening(page) as source:
             here.served.process.signal(signal.SIGTERM)

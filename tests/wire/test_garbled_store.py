@@ -24,6 +24,7 @@ from tests.parts.answers import cookie_lines, reason
 from tests.parts.browser import Browser, browsing
 from tests.parts.redis_process import RedisProcess, redis_process
 from tests.parts.redis_proxy import Mischief, Proxy, Step, proxy_to
+from tests.parts.waiting import until
 
 T = TypeVar("T")
 PLANS = st.lists(
@@ -66,6 +67,8 @@ async def fill(port: int) -> None:
         deadlines = Deadlines(idle=600, absolute=4e9, refresh=None)
         for key, letter in KEYS.items():
             assert await store.create(key, sealed(letter), deadlines, owner=letter * 24, kid="k")
+            lease = await store.lease(key, letter * 24, owner=letter, seconds=600)
+            assert lease.outcome is LeaseOutcome.GRANTED
         await store.create(DYING, b"", deadlines, owner="y" * 24, kid="k")
         await store.end(ENDED, owner="e", reason="session_ended")
 
@@ -97,8 +100,7 @@ async def ask_everything(store: RedisStore) -> None:
         lease = await or_not(store.lease(key, letter * 24, owner=letter, seconds=600))
         assert lease is None or lease.outcome is LeaseOutcome.GRANTED
         other = await or_not(store.lease(key, letter * 24, owner="other", seconds=1e-3))
-        # The one before may never have come to Redis.
-        assert lease is None or other is None or other.outcome is LeaseOutcome.HELD
+        assert other is None or other.outcome is LeaseOutcome.HELD
         await or_not(store.end_if(key, "not this", owner=letter, reason="refresh_rejected"))
 
     async def ended() -> None:
@@ -185,6 +187,18 @@ def name(browser: Browser) -> str | None:
     return str(document["claims"]["name"])
 
 
+def own_name(browser: Browser) -> str:
+    """The same while nothing is in the way: a busy machine may need more than one question."""
+    found: list[str] = []
+
+    def named() -> bool:
+        found.extend(filter(None, [name(browser)]))
+        return bool(found)
+
+    until(named)
+    return found[0]
+
+
 @pytest.mark.rule("S-07")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=PLANS)
@@ -197,13 +211,12 @@ def test_nobody_is_greeted_by_the_name_of_another(
             return {name(tab) for _ in range(3)}
 
     with ThreadPoolExecutor(6) as pool:
-        own = {sub: name(browser) for sub, browser in people.items()}
-        assert len(set(own.values()) - {None}) == 3
+        own = {sub: own_name(browser) for sub, browser in people.items()}
+        assert len(set(own.values())) == 3
         proxy.follow(plan)
         asked = [(sub, pool.submit(ask, sub)) for sub in [*people, *people]]
         for sub, names in asked:
             assert names.result() <= {own[sub], None}
         proxy.calm()
     for sub, browser in people.items():
-        while name(browser) != own[sub]:
-            pass
+        assert own_name(browser) == own[sub]

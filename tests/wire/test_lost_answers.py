@@ -131,7 +131,7 @@ def test_a_former_session_that_may_not_have_ended_stops_the_login(
 @pytest.mark.rule("S-11")
 def test_a_slide_that_fails_refuses_nothing(sites: Sites, redis: RedisProcess) -> None:
     with (
-        browsing(sites(store="redis", session='idle = "1s"')) as browser,
+        browsing(sites(store="redis")) as browser,
         losing(browser.site, "touch"),
     ):
         browser.sign_in()

@@ -367,7 +367,7 @@ def test_after_lifetime_no_activity_keeps_the_session(sites: Sites, provider: Co
 @pytest.mark.rule("S-10")
 def test_the_clock_that_ends_a_session_is_the_stores(sites: Sites, redis: RedisProcess) -> None:
     """A node whose clock is wrong by hours changes nothing; Redis itself lets the record go."""
-    site = sites(store="redis", session='idle = "1s"\nlifetime = "1h"')
+    site = sites(store="redis", session='idle = "3s"\nlifetime = "1h"')
     with redis.client() as keys, keys.pubsub() as gone:
         keys.config_set("notify-keyspace-events", "Ex")
         gone.subscribe("__keyevent@0__:expired")

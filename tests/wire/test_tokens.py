@@ -158,14 +158,14 @@ def test_a_record_that_was_edited_in_one_bit_does_not_open(
 def test_deadlines_that_were_put_off_in_the_store_put_off_no_end(
     sites: Sites, redis: RedisProcess
 ) -> None:
-    site = sites(store="redis", session='lifetime = "2s"\nidle = "2s"')
+    site = sites(store="redis", session='lifetime = "4s"\nidle = "4s"')
     with browsing(site) as browser, redis.client() as keys:
         browser.sign_in()
         key, far = key_of(browser), b"9" * 13
         keys.hset(key, mapping={"ia": far, "ab": far})
         keys.persist(key)
         assert browser.fetch("GET", "/api/token").status_code == 200
-        time.sleep(2)  # in the store's own time
+        time.sleep(4)  # in the store's own time
         for _ in range(2):
             answer = browser.fetch("GET", "/api/token")
             assert (answer.status_code, reason(answer)) == (401, "session_expired")
