@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from bff.problem import Answer, Headers
 
@@ -130,6 +131,33 @@ class Answering(Protocol):
         ...
 
 
+class AnswerLines(msgspec.Struct, frozen=True, gc=False):
+    """The status line and the fields of an answer as octets, and what they say of its body."""
+
+    status: int
+    octets: bytes
+    length: int | None  # of the body, where it is stated
+    dated: bool
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds: a cookie may be set in it."""
+        return "<AnswerLines>"
+
+
+def answer_lines(status: int, headers: Headers) -> AnswerLines:
+    """The lines of an answer's head, but for those that the framing adds."""
+    lines = [STATUS_LINES[status]]
+    length, dated = None, False
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"date":
+            dated = True
+    return AnswerLines(status, b"".join(lines), length, dated)
+
+
 class Framed:
     """One answer on its way out: its head, then its body in the framing that fits.
 
@@ -140,32 +168,27 @@ class Framed:
 
     def __init__(
         self,
-        status: int,
-        headers: Headers,
+        lines: AnswerLines,
         *,
         head_only: bool,
         version: str,
         keep_alive: bool,
         date: bytes,
     ) -> None:
-        self._bodyless = head_only or status in (204, 304)
-        self._left: int | None = None  # octets of the body still to come, where it has a length
-        lines = [STATUS_LINES[status]]
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
-            if name == b"content-length":
-                self._left = int(value)
-            elif name == b"date":
-                date = b""
-        lines.append(date)
+        self._bodyless = head_only or lines.status in (204, 304)
+        self._left = lines.length  # octets of the body still to come, where it has a length
         self._chunked = self._left is None and not self._bodyless and version == "1.1"
-        if self._chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
         # Without a length and without chunks, the end of the connection ends the body.
         endless = self._left is None and not self._bodyless and not self._chunked
         self.keep_alive = keep_alive and not endless
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        self._head = b"".join(lines)  # leaves with the first part of the body
+        self._head = b"".join(  # leaves with the first part of the body
+            (
+                lines.octets,
+                b"" if lines.dated else date,
+                b"transfer-encoding: chunked\r\n" if self._chunked else b"",
+                b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n",
+            )
+        )
 
     def part(self, body: bytes, *, last: bool) -> bytes:
         """The octets to write for the next part of the body.

@@ -19,12 +19,12 @@ from bff.config.route_section import Route
 from bff.config.store_url import StoreKind, parse_store_url
 from bff.provider.server import close, open_server
 from bff.relay.authorize import Relay
-from bff.relay.exchange import relayed
 from bff.relay.observed import Observed
 from bff.relay.route import RouteTable, route_table
 from bff.relay.shown import Source
 from bff.relay.static import Files, files
 from bff.relay.upstream import Upstream
+from bff.relay.way import relayed
 from bff.session.access import access_rule
 from bff.session.background import Background, Users
 from bff.session.kept import KeptLogouts

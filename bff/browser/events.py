@@ -23,7 +23,7 @@ from bff.session.background import Users
 from bff.session.following import Follower
 from bff.session.opened import Found
 from bff.session.store import Live
-from bff.wire import Framed, Turn, answer_bytes
+from bff.wire import Framed, Turn, answer_bytes, answer_lines
 
 COMMENT_EVERY: Final = 15.0  # seconds of silence; proxies cut what is silent for longer
 COMMENT: Final = b":\n\n"
@@ -166,8 +166,7 @@ class EventStream:
             return  # the browser has gone meanwhile
         front, wire = self._events.front, self._turn.wire
         self._framed = Framed(
-            200,
-            [*_HEADERS, *security_headers(secure=front.frontend.secure), VARY],
+            answer_lines(200, [*_HEADERS, *security_headers(secure=front.frontend.secure), VARY]),
             head_only=False,
             version=self._turn.version,
             keep_alive=False,  # after its end there is nothing to keep it for

@@ -25,8 +25,9 @@ from bff.config.route_section import Route
 from bff.door.head import judge, read_section
 from bff.problem import PROBLEMS, Headers, Refused
 from bff.provider.authorization import CALLBACK_PATH, redirect_uri
-from bff.relay.exchange import Relayed, admit, relayed, request_head
+from bff.relay.exchange import admit, request_head
 from bff.relay.route import route_table
+from bff.relay.way import Relayed, relayed
 
 TOKEN: Final = b"<access token>"
 PROOF: Final = b"<proof>"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from bff.caller.request import BrowserRequest
 from bff.journal.log import crashed
 from bff.problem import Aborted, Answer
-from bff.wire import BUFFERED, CONTINUE, Framed, Turn, Wire, answer_bytes
+from bff.wire import BUFFERED, CONTINUE, Framed, Turn, Wire, answer_bytes, answer_lines
 
 Message = MutableMapping[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -154,8 +154,7 @@ class Cycle:
         self.response_started = True
         self._expects_continue = False
         self._answer = Framed(
-            message["status"],
-            message["headers"],
+            answer_lines(message["status"], message["headers"]),
             head_only=self.scope["method"] == "HEAD",
             version=self.scope["http_version"],
             # What is left of the body will never be read as a request (RFC 9112 §9.3).

@@ -28,6 +28,7 @@ from bff.door.head import (
     section_octets,
 )
 from bff.door.idle import Idle, make_room
+from bff.door.known import learn, recognise
 from bff.door.rules import Behind, Rules
 from bff.door.turns import Turns
 from bff.journal.metrics import REFUSALS, count
@@ -60,6 +61,11 @@ class Door(HttpToolsProtocol):
         self._hop = unmapped(self.client[0]) if self.client else ""
         self._in_head = False
         self._in_body = False
+        self._at_rest = True  # the parser stands before a request, as on a new connection
+        self._goes_on = False  # it will do so again after the present one
+        self._heads = 0  # that the last read brought, read by the parser
+        self._learnable: Section | None = None  # what the last of them may be known by
+        self._beside: Headers = []  # fields of one request, which are not of its section
         self._asks_head = False  # nothing of an answer but its head is wanted
         self.turns = Turns(self.resume_reading)
         self._shut = False  # nothing further is read as a request
@@ -100,19 +106,35 @@ class Door(HttpToolsProtocol):
         self._octets += len(data)
         self._beside_body += len(data)
         try:
-            self.parser.feed_data(data)
+            self._read(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._shut = True  # the parser stops here
             self._stop_timer()
             self._early += data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(meaning(error))  # in its turn: what came before it goes on
+        except Refused as refused:
+            self._refuse(refused)
         if self._in_head or self._in_body:
             self._judge_unfinished()
         self.turns.advance()
         if (current := self.turns.current) is not None:
             self.idle.busy()
             current.flush()
+
+    def _read(self, data: bytes) -> None:
+        """Let the parser read it, unless it is a head that has been read before."""
+        at_rest, self._heads = self._at_rest, 0
+        if at_rest and (known := recognise(data)) is not None:
+            section, target = known
+            self._asks_head = section.method == "HEAD"
+            self._beside.clear()  # with one of those fields it would not be known
+            self._begin(section, target, version="1.1", keep_alive=True)
+            self.on_message_complete()
+            return
+        self.parser.feed_data(data)
+        if at_rest and self._at_rest and self._heads == 1 and self._learnable is not None:
+            learn(data, self._learnable)
 
     def _after_upgrade(self, data: bytes) -> None:
         """Octets of a WebSocket that is open, or of a browser that does not wait until it is."""
@@ -146,10 +168,11 @@ class Door(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         self._in_head, self._in_body = True, False
+        self._at_rest = False
         self._asks_head = False
         self._raw = []
         self.headers: Headers = []
-        self._beside: Headers = []  # fields of one request, which are not of its section
+        self._beside = []
 
     @override
     def on_url(self, url: bytes) -> None:
@@ -169,6 +192,7 @@ class Door(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
+        self._heads += 1
         method = self.parser.get_method()
         self._asks_head = method == b"HEAD"
         target = b"".join(self._raw)
@@ -190,16 +214,23 @@ class Door(HttpToolsProtocol):
             asked=asked,
             remember=remember,
         )
+        keep_alive = version == "1.1" and not asked and self.parser.should_keep_alive()
+        again = keep_alive and remember and not (section.has_body or self._beside)
+        self._learnable = section if again else None
+        self._begin(section, target, version=version, keep_alive=keep_alive)
+
+    def _begin(self, section: Section, target: bytes, *, version: str, keep_alive: bool) -> None:
+        """Judge the head as a whole, and let its request be answered in its turn.
+
+        `keep_alive`: the browser may send another on this connection.
+        """
+        self._goes_on = keep_alive
         head = judge(section, target, self.behind.hosts)
         self._upgrading = section.upgrade
         turn = Turn(
             wire=self,
             version=version,
-            keep_alive=(
-                version == "1.1"
-                and not (asked or self._crowded or self.leaving)
-                and self.parser.should_keep_alive()
-            ),
+            keep_alive=keep_alive and not (self._crowded or self.leaving),
             # What speaks 1.0 knows no interim answer (RFC 9110 §15.2).
             expects_continue=section.expects_continue and version == "1.1",
             upgrade=section.upgrade,
@@ -236,6 +267,7 @@ class Door(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self._in_body = False
+        self._at_rest = self._goes_on
         self._stop_timer()
         newest = self.turns.newest
         if newest is not None and not newest.response_complete:

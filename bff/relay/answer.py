@@ -10,6 +10,7 @@ import httptools
 
 from bff.problem import Headers
 from bff.relay.framing import AnswerHead, Framing, octets, read_framing
+from bff.relay.known import learn, recognise
 
 HEAD_OCTETS: Final = 64 * 1024
 INTERIM: Final = 8  # interim answers before one is final
@@ -22,6 +23,7 @@ class AnswerReader:
     __slots__ = (
         "_beside_body",
         "_chunks",
+        "_first",
         "_framing",
         "_head_octets",
         "_headers",
@@ -46,6 +48,7 @@ class AnswerReader:
         if self._method == "HEAD":
             # httptools would read the next answer as the body that HEAD does not have.
             self._parser = httptools.HttpResponseParser(self)
+        self._first = True  # the parser stands before an answer, of which nothing has come
         self._method = method
         self._upgrade = upgrade
         self.after_upgrade = b""  # what has come of the other protocol
@@ -62,6 +65,22 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Take what came. Raises ValueError where it cannot be believed."""
+        first, self._first = self._first, False
+        if first and self._method != "HEAD" and (known := recognise(data)) is not None:
+            self.head, body = known
+            self._chunks, self.complete = [body], True
+            return
+        self._read(data)
+        if first and self.head is not None and self._whole_and_plain():
+            learn(data, self.head, sum(map(len, self._chunks)))
+
+    def _whole_and_plain(self) -> bool:
+        """Whether one answer has come, whole, and its length is what ended it."""
+        usual = self._framing is Framing.LENGTH and self._method != "HEAD" and not self._interim
+        return usual and self.complete and self.reusable
+
+    def _read(self, data: bytes) -> None:
+        """Let the parser take it."""
         if self.head is None:
             self._head_octets += len(data)
         else:

@@ -10,11 +10,11 @@ from bff.caller.request import BrowserRequest
 from bff.problem import Answer, Reason, Refused
 from bff.provider.dpop import Nonces
 from bff.relay.bound import nonce_in, proof_for, wants_nonce
-from bff.relay.exchange import Relayed
 from bff.relay.framing import AnswerHead
 from bff.relay.observed import Observed
 from bff.relay.shown import Shown, Source
 from bff.relay.upstream import Upstream
+from bff.relay.way import Relayed
 from bff.session.access import AccessRule, require_access
 from bff.session.background import Users
 from bff.session.opened import Found

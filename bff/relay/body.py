@@ -8,7 +8,8 @@ from urllib.parse import unquote_plus
 
 from bff.caller.request import BrowserRequest
 from bff.problem import Reason, Refused
-from bff.relay.exchange import TOKEN_KEY, Relayed
+from bff.relay.exchange import TOKEN_KEY
+from bff.relay.way import Relayed
 
 HELD: Final = 64 * 1024  # octets of a body kept for a repeat
 

@@ -9,8 +9,9 @@ from typing import Final
 from bff.caller.request import BrowserRequest
 from bff.problem import Headers
 from bff.provider.dpop import Nonces, proof, read_nonce
-from bff.relay.exchange import Relayed, public_target
+from bff.relay.exchange import public_target
 from bff.relay.shown import Shown
+from bff.relay.way import Relayed
 
 _WANTS_NONCE: Final = re.compile(rb"""\berror\s*=\s*"?use_dpop_nonce\b""")
 

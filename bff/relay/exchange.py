@@ -5,20 +5,16 @@ Pure, and the one place that decides: the shells around it only move bytes.
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus
 
 import msgspec
 from typing_extensions import override
 
 from bff.caller.request import BESIDE, BrowserRequest, Section
 from bff.caller.same_origin import is_opened, require_own_socket, require_same_origin
-from bff.config.dev_server import is_dev_server
-from bff.config.load import FrontEnd
-from bff.config.route_section import Route
-from bff.config.values import Origin, canonical_origin
-from bff.problem import Headers, Reason, Refused, security_headers
+from bff.problem import Headers, Reason, Refused
+from bff.relay.framing import AnswerHead
 from bff.relay.handshake import Wanted, read_handshake, upstream_fields
 from bff.relay.headers import (
     LOCATED,
@@ -30,72 +26,14 @@ from bff.relay.headers import (
     to_upstream,
 )
 from bff.relay.hop import VIA, about_peer, framing, max_forwards, via_line
+from bff.relay.location import public_location
+from bff.relay.way import Relayed
+from bff.wire import AnswerLines, answer_lines
 
 _INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 _WITH_TOKEN: Final = frozenset({"user", "client"})  # never without one
 TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Relayed:
-    """One route, made ready: what every exchange on it has in common.
-
-    What follows from it and a request's section is worked out once and kept with that.
-    """
-
-    route: Route
-    origin: Origin
-    secure: bool
-    for_all: bool  # no session is looked for
-    prefix: bytes  # the public path
-    upstream_origin: str
-    public: tuple[str, bytes]  # origin and path of the upstream, as it knows itself
-    authority: bytes
-    base: bytes  # the upstream's own path, without a final slash
-    fixed: bytes  # the field lines that the route sets
-    fixed_names: frozenset[bytes]
-    request_cookies: frozenset[bytes]
-    response_cookies: frozenset[bytes]
-    added: Headers = field(repr=False)  # to every answer
-    dev_server: bool  # pages of somebody who works on this machine
-    traced: bool  # the relay says itself for which span it asks
-    admitted: object = field(default_factory=object, repr=False)  # by it a section is known as good
-
-
-def relayed(route: Route, frontend: FrontEnd, *, traced: bool = False) -> Relayed:
-    """A route of a front end, made ready. The route must have an upstream."""
-    parts = urlsplit(route.upstream or "")
-    origin = canonical_origin(parts.scheme, parts.hostname or "", parts.port)
-    own = frozenset({b"traceparent"}) if traced else frozenset()
-    lines = [f"{name.lower()}: {value}\r\n" for name, value in route.headers.items()]
-    return Relayed(
-        route=route,
-        origin=frontend.origin,
-        secure=frontend.secure,
-        for_all=route.auth == "none" or route.anonymous,
-        prefix=route.path.rstrip("/").encode(),
-        upstream_origin=origin,
-        public=_public_place(route.public_url or route.upstream or ""),
-        authority=origin.partition("://")[2].encode(),
-        base=parts.path.rstrip("/").encode(),
-        fixed="".join(lines).encode(),
-        fixed_names=frozenset(name.lower().encode() for name in route.headers) | own,
-        request_cookies=frozenset(name.encode() for name in route.request_cookies),
-        response_cookies=frozenset(name.encode() for name in route.response_cookies),
-        added=[
-            *security_headers(secure=frontend.secure),
-            (b"vary", b"Sec-Fetch-Site, Origin"),
-        ],
-        dev_server=is_dev_server(route, frontend.origin),
-        traced=traced,
-    )
-
-
-def _public_place(url: str) -> tuple[str, bytes]:
-    parts = urlsplit(url)
-    origin = canonical_origin(parts.scheme, parts.hostname or "", parts.port)
-    return origin, parts.path.rstrip("/").encode()
 
 
 def admit(way: Relayed, request: BrowserRequest) -> None:
@@ -248,12 +186,22 @@ def wants_another_token(headers: Headers) -> bool:
     return _INSUFFICIENT.search(challenges) is None
 
 
-def answer_head(way: Relayed, status: int, headers: Headers) -> Headers:
+def answer_head(way: Relayed, answer: AnswerHead) -> AnswerLines:
+    """The head of the browser's answer, from the upstream's."""
+    found: AnswerLines | None = answer.kept.get(way)
+    if found is None:
+        fields = answer_fields(way, answer.status, answer.headers)
+        found = answer.kept[way] = answer_lines(answer.status, fields)
+    return found
+
+
+def answer_fields(way: Relayed, status: int, headers: Headers) -> Headers:
     """The fields of the browser's answer, from the upstream's (rows A)."""
     passed, seen = to_browser(headers, cookies=way.response_cookies)
     if seen & LOCATED:
         passed = [
-            (name, _public(way, value) if name in _LOCATIONS else value) for name, value in passed
+            (name, public_location(way, value) if name in _LOCATIONS else value)
+            for name, value in passed
         ]
     if status == 204:  # no body, and nothing that speaks of one (RFC 9110 §8.6)
         passed = [(name, value) for name, value in passed if name != b"content-length"]
@@ -266,36 +214,3 @@ def answer_head(way: Relayed, status: int, headers: Headers) -> Headers:
         realm = way.route.path.encode()
         passed.append((b"www-authenticate", b'Upstream realm="' + realm + b'"'))
     return passed + way.added
-
-
-def _public(way: Relayed, location: bytes) -> bytes:
-    """A location on the upstream's own origin as the browser knows it; others as they are."""
-    text = location.decode("latin-1")
-    try:
-        parts = urlsplit(text)
-        own = bool(parts.netloc) and (
-            canonical_origin(parts.scheme or _scheme(way), parts.hostname or "", parts.port)
-            == way.upstream_origin
-        )
-    except (ValueError, KeyError):
-        return location
-    if parts.netloc and not own:
-        return location
-    if not parts.netloc and (parts.scheme or not text.startswith("/")):
-        return location  # another scheme, or relative to the page's own path
-    path = parts.path.encode("latin-1") or b"/"
-    rest = location[len(text) - len(_after_path(text)) :]
-    if path == way.base or path.startswith(way.base + b"/"):
-        inner = path[len(way.base) :]
-        path = (way.prefix + inner if way.route.strip else inner) or b"/"
-    # An upstream could answer //evil as a path; the browser would read a host (L-09).
-    return b"/" + path.lstrip(b"/") + rest
-
-
-def _scheme(way: Relayed) -> str:
-    return way.upstream_origin.partition("://")[0]
-
-
-def _after_path(text: str) -> str:
-    places = [place for place in (text.find("?"), text.find("#")) if place >= 0]
-    return text[min(places) :] if places else ""

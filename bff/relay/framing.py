@@ -1,6 +1,7 @@
 """How long an upstream's answer is, if there is one way to tell (RFC 9112 §6.3). Pure."""
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -8,11 +9,16 @@ from typing_extensions import override
 from bff.problem import Headers
 
 
-class AnswerHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The head of an upstream's answer."""
+class AnswerHead(msgspec.Struct, frozen=True, eq=False, kw_only=True, gc=False):
+    """The head of an upstream's answer.
+
+    One value may stand for many answers: whoever works something out from it may keep that in it,
+    under a key of their own. Nothing there may lead back to it.
+    """
 
     status: int
     headers: Headers
+    kept: dict[object, Any] = msgspec.field(default_factory=dict)
 
     @override
     def __repr__(self) -> str:

@@ -282,8 +282,7 @@ class Passage:
                 # Not refused: an EventSource asks again after a cut, and after a 503 never.
                 asyncio.get_running_loop().call_soon(self.drain)
         self._framed = Framed(
-            answer.status,
-            answer_head(self._relay.way, answer.status, answer.headers),
+            answer_head(self._relay.way, answer),
             head_only=self.request.method == "HEAD",
             version=self._turn.version,
             # What is left of the body will never be read as a request (RFC 9112 §9.3).

@@ -8,7 +8,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -26,7 +25,7 @@ from bff.session.store import Ended, Live, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
 CAPACITY: Final = 8192  # records; the least recently used goes first
-KEYS_KEPT: Final = 512  # reckoned in no time: for those who ask just now
+USED_JUST_NOW: Final = 1.0  # seconds in which a further use is not written down
 
 _REASONS: Final = frozenset(
     {
@@ -112,16 +111,16 @@ class Opened:
         self._refresh = frontend.refresh
         self._lifetime = frontend.session.lifetime
         self._issuers = frozenset(each.issuer for each in frontend.providers.values())
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self.key = lru_cache(maxsize=KEYS_KEPT)(self._key)  # pure, and asked on every request
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # by key
+        self._keys: dict[str, str] = {}  # of those, by session id
 
-    def _key(self, session_id: str) -> str:
+    def key(self, session_id: str) -> str:
         """The store key of a session id."""
         return store_key("session", self._frontend, session_id)
 
     async def find(self, session_id: str) -> Found:
         """The live session of that id. Raises Refused with the reason why there is none."""
-        key = self.key(session_id)
+        key = self._keys.get(session_id) or self.key(session_id)
         try:
             there = await self._store.peek(key)
             if there is None:
@@ -153,8 +152,8 @@ class Opened:
         With None where there is more to do: then `find` is the way. Without a task, for the hot
         way; `then` raises nothing.
         """
-        key = self.key(session_id)
-        if key not in self._kept:
+        key = self._keys.get(session_id)
+        if key is None:
             then(None)
             return
 
@@ -169,8 +168,10 @@ class Opened:
         kept = self._kept.get(key)
         if kept is None or kept.found.version != live.version:
             return None
-        kept.used_at = self._clock.now()
-        self._kept.move_to_end(key)
+        now = self._clock.now()
+        if now - kept.used_at > USED_JUST_NOW:  # else its neighbours need not be touched
+            kept.used_at = now
+            self._kept.move_to_end(key)
         if kept.found.live is not live:
             kept.found = structs.replace(kept.found, live=live)
         return kept.found
@@ -219,6 +220,7 @@ class Opened:
         )
         self._kept[key] = _Kept(found, self._clock.now())
         self._kept.move_to_end(key)
+        self._keys[session_id] = key
         if len(self._kept) > CAPACITY:
             self.forget(next(iter(self._kept)))
         return found
@@ -240,7 +242,8 @@ class Opened:
 
     def forget(self, key: str) -> None:
         """Drop a record that changed."""
-        self._kept.pop(key, None)
+        if (kept := self._kept.pop(key, None)) is not None:
+            del self._keys[kept.found.session_id]
         self._store.let_go(key)
 
     async def sweep(self) -> None:

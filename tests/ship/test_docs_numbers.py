@@ -11,9 +11,11 @@ from bff.browser.sessions import RECENT
 from bff.caller.request import SECTIONS_KEPT
 from bff.config.model import Refresh, SessionSection
 from bff.config.schema import schema
+from bff.door import known
 from bff.operate.admin.history import EVERY, HOURS
+from bff.relay.known import HEADS_KEPT, OCTETS
 from bff.session.batch import KEPT as ANSWERS_KEPT
-from bff.session.opened import KEYS_KEPT, UNUSED_SECONDS
+from bff.session.opened import UNUSED_SECONDS
 from bff.session.record import TRANSACTION_SECONDS
 from tests.ship.conftest import ROOT
 
@@ -114,7 +116,8 @@ def test_the_last_fifth_of_a_token_s_life_is_that() -> None:
 def test_the_bounds_of_what_is_kept_are_those_of_the_code() -> None:
     page = (ROOT / "docs/explanation/endurance.md").read_text("utf-8")
     assert f"| {SECTIONS_KEPT:,} a worker |" in page
-    assert f"| {KEYS_KEPT} a worker |" in page
+    assert f"| {SECTIONS_KEPT:,} a worker, of {known.OCTETS // 1024} KiB at most |" in page
+    assert f"| {HEADS_KEPT} a worker, of {OCTETS // 1024} KiB at most |" in page
     assert f"| {ANSWERS_KEPT:,} a worker; gone" in page
     assert (HOURS, EVERY) == (6, 10)
     assert "| six hours, one every ten seconds, in the supervisor |" in page

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bff.door.known import forget_heads
 from bff.door.protocol import Door
 from bff.relay.answer import AnswerReader
 from bff.relay.connection import UpstreamConnection
@@ -180,6 +181,31 @@ def test_a_request_is_refused_or_read_upstream_as_the_oracle_reads_it(
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.rule("Q-08", "Q-09", "Q-17", "Q-22")
+@many
+@given(message=struck(requests()))
+def test_a_head_that_comes_again_is_read_as_it_was_the_first_time(
+    site: Site, upstream: Ear, message: Message
+) -> None:
+    expected, fault = read_all(message.octets)
+    if fault is Unfinished:
+        return  # nobody would answer
+    methods = [each.method.decode() for each in expected] + ["GET"] * (fault is Malformed)
+    forget_heads()
+    outcomes = []
+    for _ in range(3):  # each by itself, on a connection of its own
+        statuses = asked(site, message.octets, methods)
+        outcomes.append((statuses, [without_id(each) for each in upstream.heard("/last")[:-1]]))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def without_id(heard: Heard) -> tuple[object, ...]:
+    """What an upstream read, but for the field that differs with every request."""
+    assert heard.request is not None
+    fields = [each for each in heard.request.fields if each[0] != b"x-request-id"]
+    return heard.method, heard.target, fields, heard.body
+
+
 # --- the way back
 
 
@@ -257,11 +283,11 @@ def test_an_answer_is_refused_or_told_as_the_oracle_reads_it(
 
     expected = read_final(message.octets, method)
     found = []
-    for answer_cuts.sizes in ([], sizes):
+    for answer_cuts.sizes in ([], sizes, []):  # at the end once more, when its head may be known
         liar.script(say)
         found.append(told(other_site, method))
     answer_cuts.sizes = []
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
     if found[0] is not None:
         assert expected is not None
         assert is_as_told(found[0], expected)
@@ -278,6 +304,40 @@ def test_no_cut_of_the_octets_changes_how_an_answer_is_read(
     whole.expect(method)
     pieces.expect(method)
     assert read_by(whole, [message.octets]) == read_by(pieces, Cuts(sizes).pieces(message.octets))
+
+
+@pytest.mark.rule("A-08", "A-09")
+@settings(max_examples=READER_CASES, derandomize=not SOAK)
+@given(
+    message=struck(answers()),
+    more=st.sampled_from([b"", b"\r\n", b"x", b"HTTP/1.1 200 OK\r\n"]),
+)
+def test_a_head_that_was_read_before_is_read_as_the_first_time(
+    message: Message, more: bytes
+) -> None:
+    used = AnswerReader()
+    for method in ("GET", "HEAD", "GET", "POST", "HEAD"):
+        for data in (message.octets, message.octets + more):
+            octets = [data[place : place + 1] for place in range(len(data))]
+            expected = taken(AnswerReader(), method, octets)  # never known: nothing comes whole
+            assert taken(AnswerReader(), method, [data]) == expected
+            if not used.reusable:
+                used = AnswerReader()
+            assert taken(used, method, [data]) == expected
+
+
+def taken(reader: AnswerReader, method: str, pieces: list[bytes]) -> tuple[object, ...] | None:
+    """What a reader makes of an answer, and of whatever comes after it on its connection."""
+    reader.expect(method)
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+    except ValueError:
+        reader.reusable = False  # the connection is closed
+        return None
+    head = reader.head
+    told = (reader.complete, reader.reusable, reader.take())
+    return told if head is None else (*told, head.status, head.headers)
 
 
 def read_by(reader: AnswerReader, pieces: Iterable[bytes]) -> tuple[object, ...] | None:

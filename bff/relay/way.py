@@ -1,0 +1,71 @@
+"""One route made ready: what every exchange on it has in common."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from bff.config.dev_server import is_dev_server
+from bff.config.load import FrontEnd
+from bff.config.route_section import Route
+from bff.config.values import Origin, canonical_origin
+from bff.problem import Headers, security_headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Relayed:
+    """One route, made ready: what every exchange on it has in common.
+
+    What follows from it and a request's section is worked out once and kept with that.
+    """
+
+    route: Route
+    origin: Origin
+    secure: bool
+    for_all: bool  # no session is looked for
+    prefix: bytes  # the public path
+    upstream_origin: str
+    public: tuple[str, bytes]  # origin and path of the upstream, as it knows itself
+    authority: bytes
+    base: bytes  # the upstream's own path, without a final slash
+    fixed: bytes  # the field lines that the route sets
+    fixed_names: frozenset[bytes]
+    request_cookies: frozenset[bytes]
+    response_cookies: frozenset[bytes]
+    added: Headers = field(repr=False)  # to every answer
+    dev_server: bool  # pages of somebody who works on this machine
+    traced: bool  # the relay says itself for which span it asks
+    admitted: object = field(default_factory=object, repr=False)  # by it a section is known as good
+
+
+def relayed(route: Route, frontend: FrontEnd, *, traced: bool = False) -> Relayed:
+    """A route of a front end, made ready. The route must have an upstream."""
+    parts = urlsplit(route.upstream or "")
+    origin = canonical_origin(parts.scheme, parts.hostname or "", parts.port)
+    own = frozenset({b"traceparent"}) if traced else frozenset()
+    lines = [f"{name.lower()}: {value}\r\n" for name, value in route.headers.items()]
+    return Relayed(
+        route=route,
+        origin=frontend.origin,
+        secure=frontend.secure,
+        for_all=route.auth == "none" or route.anonymous,
+        prefix=route.path.rstrip("/").encode(),
+        upstream_origin=origin,
+        public=_public_place(route.public_url or route.upstream or ""),
+        authority=origin.partition("://")[2].encode(),
+        base=parts.path.rstrip("/").encode(),
+        fixed="".join(lines).encode(),
+        fixed_names=frozenset(name.lower().encode() for name in route.headers) | own,
+        request_cookies=frozenset(name.encode() for name in route.request_cookies),
+        response_cookies=frozenset(name.encode() for name in route.response_cookies),
+        added=[
+            *security_headers(secure=frontend.secure),
+            (b"vary", b"Sec-Fetch-Site, Origin"),
+        ],
+        dev_server=is_dev_server(route, frontend.origin),
+        traced=traced,
+    )
+
+
+def _public_place(url: str) -> tuple[str, bytes]:
+    parts = urlsplit(url)
+    origin = canonical_origin(parts.scheme, parts.hostname or "", parts.port)
+    return origin, parts.path.rstrip("/").encode()
