@@ -100,6 +100,7 @@ API = """
 server {{
   listen 127.0.0.1:{port} backlog=4096; root {folder}/html; default_type application/json;
   if ($http_authorization !~ "^Bearer ..") {{ return 401; }}
+  location /own/ {{ alias {folder}/html/; add_header X-Request-Id $request_id; }}
 }}
 """
 
@@ -125,7 +126,7 @@ def nginx(name: str, folder: Path, rest: str, core: int, port: int) -> Iterator[
 
 @contextlib.contextmanager
 def api(folder: Path) -> Iterator[int]:
-    """The API: answers of 1 KB and 64 KB to whoever brings a bearer."""
+    """The API: answers of 1 KB and 64 KB to whoever brings a bearer; below /own no head twice."""
     html = folder / "html"
     html.mkdir()
     (html / "1k").write_text("x" * 1024)

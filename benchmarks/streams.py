@@ -90,7 +90,10 @@ async def _answer(
 # --- the load
 
 
-async def hold(port: int, cookie: str, path: str, count: int, *, socket: bool) -> list[object]:
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def hold(port: int, cookie: str, path: str, count: int, *, socket: bool) -> list[Stream]:
     """So many streams, open and idle."""
     lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{port}", f"Cookie: {cookie}"]
     if socket:
@@ -104,7 +107,7 @@ async def hold(port: int, cookie: str, path: str, count: int, *, socket: bool) -
     wanted = b"HTTP/1.1 101" if socket else b"HTTP/1.1 200"
     gate = asyncio.Semaphore(100)
 
-    async def one() -> object:
+    async def one() -> Stream:
         async with gate:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
             writer.write(head)
@@ -154,7 +157,8 @@ def count_peak_anew(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-async def measure(port: int, pid: int, cookie: str, count: int, gib: int) -> None:
+async def bodies(port: int, pid: int, cookie: str, gib: int) -> None:
+    """What long bodies take at their peak."""
     print(f"at rest: {memory(pid) / 1024:.1f} MiB")
     for way in ("up", "down"):
         count_peak_anew(pid)
@@ -165,18 +169,23 @@ async def measure(port: int, pid: int, cookie: str, count: int, gib: int) -> Non
             f"{gib} GiB {way}: {(gib << 30) / took / 1e6:,.0f} MB/s, peak {peak / 1024:.1f} MiB,"
             f" {(peak - before) / 1024:+.1f} MiB"
         )
-    for name, path, socket in (
-        ("kept connection", "/api/1k", False),
-        ("event stream", "/api/events", False),
-        ("stream of session events", "/bff/events", False),
-        ("WebSocket", "/api/ws", True),
-    ):
-        before = memory(pid)
-        kept = await hold(port, cookie, path, count, socket=socket)
-        await asyncio.sleep(2)
-        each = (memory(pid) - before) / count
-        print(f"{count:,} idle, one {name}: {each:.1f} KiB")
-        del kept
+
+
+KINDS = {
+    "kept connection": ("/api/1k", False),
+    "event stream": ("/api/events", False),
+    "stream of session events": ("/bff/events", False),
+    "WebSocket": ("/api/ws", True),
+}
+
+
+async def idle(port: int, pid: int, cookie: str, count: int, kind: str) -> None:
+    """What one of a kind takes that nobody uses just now."""
+    path, socket = KINDS[kind]
+    before = memory(pid)
+    kept = await hold(port, cookie, path, count, socket=socket)
+    await asyncio.sleep(2)
+    print(f"{len(kept):,} idle, one {kind}: {(memory(pid) - before) / count:.1f} KiB")
 
 
 @contextlib.contextmanager
@@ -210,13 +219,16 @@ def main() -> None:
         running(plan) as simulator,
         _upstream_process(api),
         peers.redis(Path(name)) as redis,
-        peers.bff(
-            Path(name), port=port, issuer=simulator.issuer, api_port=api, redis_port=redis
-        ) as pid,
     ):
-        cookie = signed_in(port, "/bff/login", csrf=True)
-        worker = peers.family(pid)[-1]
-        asyncio.run(measure(port, worker, cookie, asked.count, asked.gib))
+        ports = {"port": port, "api_port": api, "redis_port": redis}
+        for kind in (None, *KINDS):  # each in a process of its own: memory is used again
+            with peers.bff(Path(name), issuer=simulator.issuer, **ports) as pid:  # type: ignore[arg-type]
+                cookie = signed_in(port, "/bff/login", csrf=True)
+                worker = peers.family(pid)[-1]
+                if kind is None:
+                    asyncio.run(bodies(port, worker, cookie, asked.gib))
+                else:
+                    asyncio.run(idle(port, worker, cookie, asked.count, kind))
 
 
 if __name__ == "__main__":
