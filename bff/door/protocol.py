@@ -28,7 +28,7 @@ from bff.door.head import (
     section_octets,
 )
 from bff.door.idle import Idle, make_room
-from bff.door.known import learn, recognise
+from bff.door.known import known, learn, split
 from bff.door.rules import Behind, Rules
 from bff.door.turns import Turns
 from bff.journal.metrics import REFUSALS, count
@@ -64,7 +64,8 @@ class Door(HttpToolsProtocol):
         self._at_rest = True  # the parser stands before a request, as on a new connection
         self._goes_on = False  # it will do so again after the present one
         self._heads = 0  # that the last read brought, read by the parser
-        self._learnable: Section | None = None  # what the last of them may be known by
+        self._learnable: Section | None = None  # of the last of them, if it may be known again
+        self._unlike = False  # the last head was one that cannot come again
         self._beside: Headers = []  # fields of one request, which are not of its section
         self._asks_head = False  # nothing of an answer but its head is wanted
         self.turns = Turns(self.resume_reading)
@@ -124,17 +125,18 @@ class Door(HttpToolsProtocol):
 
     def _read(self, data: bytes) -> None:
         """Let the parser read it, unless it is a head that has been read before."""
-        at_rest, self._heads = self._at_rest, 0
-        if at_rest and (known := recognise(data)) is not None:
-            section, target = known
+        parts = split(data) if self._at_rest and not self._unlike else None
+        if parts is not None and (section := known.get(parts[0])) is not None:
             self._asks_head = section.method == "HEAD"
             self._beside.clear()  # with one of those fields it would not be known
-            self._begin(section, target, version="1.1", keep_alive=True)
+            self._begin(section, parts[1], version="1.1", keep_alive=True)
             self.on_message_complete()
             return
+        self._heads = 0
         self.parser.feed_data(data)
-        if at_rest and self._at_rest and self._heads == 1 and self._learnable is not None:
-            learn(data, self._learnable)
+        alone = self._at_rest and self._heads == 1
+        if parts is not None and alone and self._learnable is not None:
+            learn(parts[0], self._learnable)
 
     def _after_upgrade(self, data: bytes) -> None:
         """Octets of a WebSocket that is open, or of a browser that does not wait until it is."""
@@ -217,6 +219,7 @@ class Door(HttpToolsProtocol):
         keep_alive = version == "1.1" and not asked and self.parser.should_keep_alive()
         again = keep_alive and remember and not (section.has_body or self._beside)
         self._learnable = section if again else None
+        self._unlike = bool(self._beside)  # through that proxy come more of the kind
         self._begin(section, target, version=version, keep_alive=keep_alive)
 
     def _begin(self, section: Section, target: bytes, *, version: str, keep_alive: bool) -> None:

@@ -10,7 +10,7 @@ import httptools
 
 from bff.problem import Headers
 from bff.relay.framing import AnswerHead, Framing, octets, read_framing
-from bff.relay.known import learn, recognise
+from bff.relay.known import head_in, known, learn, recognise
 
 HEAD_OCTETS: Final = 64 * 1024
 INTERIM: Final = 8  # interim answers before one is final
@@ -66,18 +66,24 @@ class AnswerReader:
     def feed(self, data: bytes) -> None:
         """Take what came. Raises ValueError where it cannot be believed."""
         first, self._first = self._first, False
-        if first and self._method != "HEAD" and (known := recognise(data)) is not None:
-            self.head, body = known
+        if not first or self._method == "HEAD":
+            self._read(data)
+            return
+        octets = head_in(data)
+        if (found := recognise(octets, data)) is not None:
+            self.head, body = found
             self._chunks, self.complete = [body], True
             return
         self._read(data)
-        if first and self.head is not None and self._whole_and_plain():
-            learn(data, self.head, sum(map(len, self._chunks)))
+        if known.came_before(octets) and self.head is not None and self._is_plain():
+            length = sum(map(len, self._chunks))
+            if len(data) == len(octets) + length:
+                learn(octets, self.head, length)
 
-    def _whole_and_plain(self) -> bool:
+    def _is_plain(self) -> bool:
         """Whether one answer has come, whole, and its length is what ended it."""
-        usual = self._framing is Framing.LENGTH and self._method != "HEAD" and not self._interim
-        return usual and self.complete and self.reusable
+        by_length = self._framing is Framing.LENGTH and not self._interim
+        return by_length and self.complete and self.reusable
 
     def _read(self, data: bytes) -> None:
         """Let the parser take it."""

@@ -188,10 +188,13 @@ def wants_another_token(headers: Headers) -> bool:
 
 def answer_head(way: Relayed, answer: AnswerHead) -> AnswerLines:
     """The head of the browser's answer, from the upstream's."""
-    found: AnswerLines | None = answer.kept.get(way)
+    kept = answer.kept
+    found: AnswerLines | None = None if kept is None else kept.get(way)
     if found is None:
         fields = answer_fields(way, answer.status, answer.headers)
-        found = answer.kept[way] = answer_lines(answer.status, fields)
+        found = answer_lines(answer.status, fields)
+        if kept is not None:
+            kept[way] = found
     return found
 
 

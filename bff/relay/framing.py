@@ -12,13 +12,13 @@ from bff.problem import Headers
 class AnswerHead(msgspec.Struct, frozen=True, eq=False, kw_only=True, gc=False):
     """The head of an upstream's answer.
 
-    One value may stand for many answers: whoever works something out from it may keep that in it,
-    under a key of their own. Nothing there may lead back to it.
+    One value may stand for many answers: then whoever works something out from it keeps that in
+    it, under a key of their own. Nothing there may lead back to it.
     """
 
     status: int
     headers: Headers
-    kept: dict[object, Any] = msgspec.field(default_factory=dict)
+    kept: dict[object, Any] | None = None
 
     @override
     def __repr__(self) -> str:

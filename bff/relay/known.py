@@ -2,46 +2,42 @@
 
 Of one thing asked for again and again an upstream says the same head for a second at least, until
 its Date is another. Where such an answer comes as one read, whole and alone, its head is found by
-its octets, every one of them, and the parser is not asked a second time.
+its octets, every one of them, and the parser is not asked a third time.
 """
 
-from collections import OrderedDict
 from typing import Final
 
+from msgspec import structs
+
+from bff.again import Again
 from bff.relay.framing import AnswerHead
 
 HEADS_KEPT: Final = 512
 OCTETS: Final = 2048  # of a head; a larger one is read anew each time
 _END: Final = b"\r\n\r\n"
 
-_known: Final[OrderedDict[bytes, tuple[AnswerHead, int]]] = OrderedDict()
+known: Final[Again[tuple[AnswerHead, int]]] = Again(HEADS_KEPT)
 
 
-def recognise(data: bytes) -> tuple[AnswerHead, bytes] | None:
-    """The head and the body of octets that are one whole answer, if such a head was learnt."""
-    end = data.find(_END, 0, OCTETS) + len(_END)
-    known = _known.get(data[:end])
-    if known is None or len(data) - end != known[1]:
+def head_in(data: bytes) -> bytes:
+    """The head that a read begins with, if it ends within bounds; else nothing."""
+    end = data.find(_END, 0, OCTETS)
+    return data[: end + len(_END)] if end >= 0 else b""
+
+
+def recognise(head: bytes, data: bytes) -> tuple[AnswerHead, bytes] | None:
+    """The head and the body of a read that is one whole answer, if such a head was learnt."""
+    found = known.get(head)
+    if found is None or len(data) - len(head) != found[1]:
         return None
-    return known[0], data[end:]
+    return found[0], data[len(head) :]
 
 
-def learn(data: bytes, head: AnswerHead, length: int) -> None:
-    """Keep what the parser made of these octets: one answer, whose body has that length.
+def learn(head: bytes, read: AnswerHead, length: int) -> None:
+    """Keep what the parser made of that head: of one answer, whose body has that length.
 
     After it the parser must be as it was before, or the next answer would not mean the same. What
     sets a cookie is one person's, and is not kept.
     """
-    end = data.find(_END, 0, OCTETS) + len(_END)
-    if len(data) - end != length or head.status != 200:
-        return  # another end of the head than that, or of no use
-    if any(name == b"set-cookie" for name, _ in head.headers):
-        return
-    _known[data[:end]] = head, length
-    if len(_known) > HEADS_KEPT:
-        _known.popitem(last=False)
-
-
-def forget_answers() -> None:
-    """Let go of all that was learnt, and of what others keep with it."""
-    _known.clear()
+    if read.status == 200 and not any(name == b"set-cookie" for name, _ in read.headers):
+        known.keep(head, (structs.replace(read, kept={}), length))

@@ -38,11 +38,7 @@ def judge_answer(answer: AnswerHead, *, personal: bool, repeatable: bool, socket
 
 def is_event_stream(answer: AnswerHead) -> bool:
     """Whether an answer is one of server-sent events."""
-    found: bool | None = answer.kept.get(is_event_stream)
-    if found is None:
-        types = [value for name, value in answer.headers if name == b"content-type"]
-        found = answer.kept[is_event_stream] = any(map(_are_events, types))
-    return found
+    return any(_are_events(value) for name, value in answer.headers if name == b"content-type")
 
 
 @lru_cache(maxsize=1024)

@@ -20,10 +20,10 @@ from bff.caller.cookies import forget_cookies
 from bff.config.load import Config
 from bff.door import door
 from bff.door.head import forget_sections
-from bff.door.known import forget_heads
+from bff.door.known import known as known_heads
 from bff.door.protocol import Door
 from bff.journal.log import crashed
-from bff.relay.known import forget_answers
+from bff.relay.known import known as known_answers
 from bff.serve.listening import BACKLOG
 from bff.serve.traces import Traces
 
@@ -63,8 +63,8 @@ class Running:
     async def swap(self, config: Config) -> None:
         """Serve another configuration from the next request on."""
         self.application.swap(config)
-        forget_heads()
-        forget_answers()
+        known_heads.forget()
+        known_answers.forget()
         forget_sections()  # what was worked out under the former configuration, its keys with it
         forget_cookies()
         await self._traces.renew(config.operate)
