@@ -15,7 +15,7 @@ class Again(Generic[Value]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: OrderedDict[bytes, Value] = OrderedDict()
-        self._once: set[int] = set()  # hashes: a wrong guess costs one place, and no more
+        self._noted: set[int] = set()  # hashes: a wrong guess costs one place, and no more
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -25,14 +25,14 @@ class Again(Generic[Value]):
         """The value that is kept."""
         return self._kept.get(octets)
 
-    def came_before(self, octets: bytes) -> bool:
-        """Whether they have been asked about before, so that a value is worth keeping."""
+    def note(self, octets: bytes) -> bool:
+        """Note that they have come; whether they had before, so that a value is worth keeping."""
         mark = hash(octets)
-        if mark in self._once:
+        if mark in self._noted:
             return True
-        if len(self._once) >= self._most:
-            self._once.clear()
-        self._once.add(mark)
+        if len(self._noted) >= self._most:
+            self._noted.clear()
+        self._noted.add(mark)
         return False
 
     def keep(self, octets: bytes, value: Value) -> None:
@@ -44,4 +44,4 @@ class Again(Generic[Value]):
     def forget(self) -> None:
         """Let go of all of them."""
         self._kept.clear()
-        self._once.clear()
+        self._noted.clear()

@@ -3,16 +3,25 @@
 import httptools
 
 from bff.door.head import METHODS
+from bff.journal.log import crashed
 from bff.problem import Answer, Reason, Refused, security_headers
 
 
-def meaning(error: httptools.HttpParserError) -> Refused:
-    """The refusal in a parser's error: ours if we raised it, else what its class says."""
-    if isinstance(error.__context__, Refused):
-        return error.__context__
-    if isinstance(error, httptools.HttpParserInvalidMethodError):
+def meaning(error: Exception) -> Refused:
+    """The refusal in what reading a head ended with.
+
+    Ours if we raised it, in a callback of the parser or outside; else what the parser's error
+    says; and whatever else it is, something broke here (E-05).
+    """
+    cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
+    if isinstance(cause, Refused):
+        return cause
+    if isinstance(cause, httptools.HttpParserInvalidMethodError):
         return Refused(Reason.NOT_IMPLEMENTED)
-    return Refused(Reason.BAD_REQUEST)
+    if isinstance(cause, httptools.HttpParserError):
+        return Refused(Reason.BAD_REQUEST)
+    crashed(cause or error)
+    return Refused(Reason.INTERNAL_ERROR)
 
 
 def options(*, secure: bool) -> Answer:

@@ -20,7 +20,7 @@ METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 _HOST: Final = re.compile(rb"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{1,5})?")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
-_TARGET: Final = re.compile(rb"/[\x21-\x22\x24-\x7e]*")
+ORIGIN_FORM: Final = re.compile(rb"/[\x21-\x22\x24-\x7e]*")  # of a target (RFC 9112 §3.2.1)
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -138,7 +138,7 @@ def _origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
             target = b"/" + target
     if not target.startswith(b"/"):
         raise Refused(Reason.BAD_REQUEST)
-    if not _TARGET.fullmatch(target):
+    if not ORIGIN_FORM.fullmatch(target):
         raise Refused(Reason.AMBIGUOUS_PATH)  # `#`, controls, octets outside ASCII
     return target, authority
 

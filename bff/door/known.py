@@ -5,27 +5,27 @@ Where such a head comes as one read, whole and alone, its section is found by it
 of them, and neither the parser nor the judge of sections is asked a third time.
 """
 
-import re
 from typing import Final
 
 from bff.again import Again
 from bff.caller.request import SECTIONS_KEPT, Section
+from bff.door.head import ORIGIN_FORM
 
-OCTETS: Final = 4096  # of a whole head; a larger one is read anew each time
-
-# Octets that mean the same to the parser, whichever they are (RFC 9112 §3.2.1).
-_TARGET: Final = re.compile(rb"/[\x21-\x22\x24-\x7e]*")
+OCTETS: Final = 4096  # of a whole head: within every bound that the door sets
 
 known: Final[Again[Section]] = Again(SECTIONS_KEPT)
 
 
 def split(data: bytes) -> tuple[bytes, bytes] | None:
-    """A read without the target of its first line, and that target; None: it may be no head."""
+    """A read without the target of its first line, and that target; None: it is not looked up.
+
+    The target has octets that mean the same to the parser, whichever they are.
+    """
     if len(data) > OCTETS:
         return None
     method, _, rest = data.partition(b" ")
     target, _, rest = rest.partition(b" ")
-    return (b"%s %s" % (method, rest), target) if _TARGET.fullmatch(target) else None
+    return (b"%s %s" % (method, rest), target) if ORIGIN_FORM.fullmatch(target) else None
 
 
 def learn(octets: bytes, section: Section) -> None:
@@ -33,5 +33,5 @@ def learn(octets: bytes, section: Section) -> None:
 
     After it the parser must be as it was before, or the next head would not mean the same.
     """
-    if octets.startswith(section.method.encode() + b" HTTP/1.1\r\n") and known.came_before(octets):
+    if octets.startswith(section.method.encode() + b" HTTP/1.1\r\n") and known.note(octets):
         known.keep(octets, section)

@@ -63,8 +63,8 @@ class Door(HttpToolsProtocol):
         self._in_body = False
         self._at_rest = True  # the parser stands before a request, as on a new connection
         self._goes_on = False  # it will do so again after the present one
-        self._heads = 0  # that the last read brought, read by the parser
-        self._learnable: Section | None = None  # of the last of them, if it may be known again
+        # Of each head that the parser finds in one read, the section if it may be known by it.
+        self._heads: list[Section | None] = []
         self._unlike = False  # the last head was one that cannot come again
         self._beside: Headers = []  # fields of one request, which are not of its section
         self._asks_head = False  # nothing of an answer but its head is wanted
@@ -112,10 +112,8 @@ class Door(HttpToolsProtocol):
             self._shut = True  # the parser stops here
             self._stop_timer()
             self._early += data[upgrade.args[0] :]
-        except httptools.HttpParserError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a refusal (E-05)
             self._refuse(meaning(error))  # in its turn: what came before it goes on
-        except Refused as refused:
-            self._refuse(refused)
         if self._in_head or self._in_body:
             self._judge_unfinished()
         self.turns.advance()
@@ -128,15 +126,14 @@ class Door(HttpToolsProtocol):
         parts = split(data) if self._at_rest and not self._unlike else None
         if parts is not None and (section := known.get(parts[0])) is not None:
             self._asks_head = section.method == "HEAD"
-            self._beside.clear()  # with one of those fields it would not be known
-            self._begin(section, parts[1], version="1.1", keep_alive=True)
+            self._begin(section, parts[1], version="1.1", goes_on=True)
             self.on_message_complete()
             return
-        self._heads = 0
+        self._heads.clear()
         self.parser.feed_data(data)
-        alone = self._at_rest and self._heads == 1
-        if parts is not None and alone and self._learnable is not None:
-            learn(parts[0], self._learnable)
+        heads, self._heads = self._heads, []
+        if parts is not None and self._at_rest and len(heads) == 1 and heads[0] is not None:
+            learn(parts[0], heads[0])
 
     def _after_upgrade(self, data: bytes) -> None:
         """Octets of a WebSocket that is open, or of a browser that does not wait until it is."""
@@ -194,7 +191,6 @@ class Door(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
-        self._heads += 1
         method = self.parser.get_method()
         self._asks_head = method == b"HEAD"
         target = b"".join(self._raw)
@@ -216,24 +212,24 @@ class Door(HttpToolsProtocol):
             asked=asked,
             remember=remember,
         )
-        keep_alive = version == "1.1" and not asked and self.parser.should_keep_alive()
-        again = keep_alive and remember and not (section.has_body or self._beside)
-        self._learnable = section if again else None
+        goes_on = version == "1.1" and not asked and self.parser.should_keep_alive()
+        plain = goes_on and remember and not (section.has_body or self._beside)
+        self._heads.append(section if plain else None)
         self._unlike = bool(self._beside)  # through that proxy come more of the kind
-        self._begin(section, target, version=version, keep_alive=keep_alive)
+        self._begin(section, target, version=version, goes_on=goes_on)
 
-    def _begin(self, section: Section, target: bytes, *, version: str, keep_alive: bool) -> None:
+    def _begin(self, section: Section, target: bytes, *, version: str, goes_on: bool) -> None:
         """Judge the head as a whole, and let its request be answered in its turn.
 
-        `keep_alive`: the browser may send another on this connection.
+        `goes_on`: the parser will stand before another request when this one is complete.
         """
-        self._goes_on = keep_alive
+        self._goes_on = goes_on
         head = judge(section, target, self.behind.hosts)
         self._upgrading = section.upgrade
         turn = Turn(
             wire=self,
             version=version,
-            keep_alive=keep_alive and not (self._crowded or self.leaving),
+            keep_alive=goes_on and not (self._crowded or self.leaving),
             # What speaks 1.0 knows no interim answer (RFC 9110 §15.2).
             expects_continue=section.expects_continue and version == "1.1",
             upgrade=section.upgrade,

@@ -10,7 +10,7 @@ import httptools
 
 from bff.problem import Headers
 from bff.relay.framing import AnswerHead, Framing, octets, read_framing
-from bff.relay.known import head_in, known, learn, recognise
+from bff.relay.known import head_in, learn, recognise
 
 HEAD_OCTETS: Final = 64 * 1024
 INTERIM: Final = 8  # interim answers before one is final
@@ -69,21 +69,17 @@ class AnswerReader:
         if not first or self._method == "HEAD":
             self._read(data)
             return
-        octets = head_in(data)
-        if (found := recognise(octets, data)) is not None:
+        start = head_in(data)
+        if (found := recognise(start, data)) is not None:
             self.head, body = found
             self._chunks, self.complete = [body], True
             return
         self._read(data)
-        if known.came_before(octets) and self.head is not None and self._is_plain():
+        by_length = self._framing is Framing.LENGTH and self.complete and self.reusable
+        if self.head is not None and by_length:
             length = sum(map(len, self._chunks))
-            if len(data) == len(octets) + length:
-                learn(octets, self.head, length)
-
-    def _is_plain(self) -> bool:
-        """Whether one answer has come, whole, and its length is what ended it."""
-        by_length = self._framing is Framing.LENGTH and not self._interim
-        return by_length and self.complete and self.reusable
+            if len(data) == len(start) + length:  # else another head came before, or more after
+                learn(start, self.head, length)
 
     def _read(self, data: bytes) -> None:
         """Let the parser take it."""

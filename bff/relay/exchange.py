@@ -5,6 +5,7 @@ Pure, and the one place that decides: the shells around it only move bytes.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -33,6 +34,8 @@ from bff.wire import AnswerLines, answer_lines
 _INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 _WITH_TOKEN: Final = frozenset({"user", "client"})  # never without one
+SHARED: Final = 512  # values that stand for more than one section
+SHARED_OCTETS: Final = 4096  # of each of them, at most
 TOKEN_KEY: Final = "access_token"  # noqa: S105 - the parameter's name (RFC 6750 §2.3)
 
 
@@ -127,7 +130,7 @@ def request_head(
     return b"".join(lines)
 
 
-class Passed(msgspec.Struct, frozen=True, eq=False, gc=False):
+class Passed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the upstream is told of a request's section, as octets."""
 
     method: bytes
@@ -152,13 +155,26 @@ def _passed(way: Relayed, section: Section) -> Passed:
 def _reckoned(way: Relayed, section: Section) -> Passed:
     passed = to_upstream(section.headers, route_sets=way.fixed_names, cookies=way.request_cookies)
     fields = b"".join(b"%s: %s\r\n" % field for field in passed)
-    return Passed(
+    reckoned = Passed(
         method=f"{section.method} ".encode(),
         before=b" HTTP/1.1\r\nhost: %s\r\n%s" % (way.authority, fields),
         after=way.fixed + framing(section) + via_line(section),
         end=b"\r\n" + max_forwards(section) + b"\r\n",
         kept_back=BESIDE & (way.fixed_names | named_in_connection(section.headers)),
     )
+    octets = len(reckoned.before) + len(reckoned.after)
+    return _alike(reckoned) if octets <= SHARED_OCTETS else reckoned
+
+
+@lru_cache(maxsize=SHARED)
+def _alike(passed: Passed) -> Passed:
+    """One value for all sections that come to the same; many differ in their cookies only."""
+    return passed
+
+
+def forget_passed() -> None:
+    """Let go of what is shared."""
+    _alike.cache_clear()
 
 
 def target(way: Relayed, request: BrowserRequest) -> bytes:

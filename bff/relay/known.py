@@ -34,10 +34,12 @@ def recognise(head: bytes, data: bytes) -> tuple[AnswerHead, bytes] | None:
 
 
 def learn(head: bytes, read: AnswerHead, length: int) -> None:
-    """Keep what the parser made of that head: of one answer, whose body has that length.
+    """Keep what the parser made of a head that comes again: of an answer with a body so long.
 
     After it the parser must be as it was before, or the next answer would not mean the same. What
     sets a cookie is one person's, and is not kept.
     """
-    if read.status == 200 and not any(name == b"set-cookie" for name, _ in read.headers):
+    if read.status != 200 or any(name == b"set-cookie" for name, _ in read.headers):
+        return
+    if known.note(head):
         known.keep(head, (structs.replace(read, kept={}), length))

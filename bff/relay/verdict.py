@@ -3,6 +3,7 @@
 from enum import StrEnum
 from functools import lru_cache
 
+from bff.problem import Headers
 from bff.relay.challenge import refusal_in
 from bff.relay.exchange import wants_another_token
 from bff.relay.framing import AnswerHead
@@ -26,7 +27,7 @@ def judge_answer(answer: AnswerHead, *, personal: bool, repeatable: bool, socket
     """
     status, headers = answer.status, answer.headers
     if status == 200:
-        return Verdict.STREAM if is_event_stream(answer) else Verdict.RELAY
+        return Verdict.STREAM if is_event_stream(headers) else Verdict.RELAY
     if status == 101 and socket:
         return Verdict.SOCKET
     if status == 401 and repeatable and wants_another_token(headers):
@@ -36,9 +37,9 @@ def judge_answer(answer: AnswerHead, *, personal: bool, repeatable: bool, socket
     return Verdict.RELAY
 
 
-def is_event_stream(answer: AnswerHead) -> bool:
+def is_event_stream(headers: Headers) -> bool:
     """Whether an answer is one of server-sent events."""
-    return any(_are_events(value) for name, value in answer.headers if name == b"content-type")
+    return any(_are_events(value) for name, value in headers if name == b"content-type")
 
 
 @lru_cache(maxsize=1024)

@@ -23,6 +23,7 @@ from bff.door.head import forget_sections
 from bff.door.known import known as known_heads
 from bff.door.protocol import Door
 from bff.journal.log import crashed
+from bff.relay.exchange import forget_passed
 from bff.relay.known import known as known_answers
 from bff.serve.listening import BACKLOG
 from bff.serve.traces import Traces
@@ -65,6 +66,7 @@ class Running:
         self.application.swap(config)
         known_heads.forget()
         known_answers.forget()
+        forget_passed()
         forget_sections()  # what was worked out under the former configuration, its keys with it
         forget_cookies()
         await self._traces.renew(config.operate)

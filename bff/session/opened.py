@@ -243,7 +243,7 @@ class Opened:
     def forget(self, key: str) -> None:
         """Drop a record that changed."""
         if (kept := self._kept.pop(key, None)) is not None:
-            del self._keys[kept.found.session_id]
+            self._keys.pop(kept.found.session_id, None)
         self._store.let_go(key)
 
     async def sweep(self) -> None:

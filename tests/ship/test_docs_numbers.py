@@ -13,6 +13,7 @@ from bff.config.model import Refresh, SessionSection
 from bff.config.schema import schema
 from bff.door import known
 from bff.operate.admin.history import EVERY, HOURS
+from bff.relay.exchange import SHARED, SHARED_OCTETS
 from bff.relay.known import HEADS_KEPT, OCTETS
 from bff.session.batch import KEPT as ANSWERS_KEPT
 from bff.session.opened import UNUSED_SECONDS
@@ -117,6 +118,7 @@ def test_the_bounds_of_what_is_kept_are_those_of_the_code() -> None:
     page = (ROOT / "docs/explanation/endurance.md").read_text("utf-8")
     assert f"| {SECTIONS_KEPT:,} a worker |" in page
     assert f"| {SECTIONS_KEPT:,} a worker, of {known.OCTETS // 1024} KiB at most |" in page
+    assert f"| {SHARED} a worker, of {SHARED_OCTETS // 1024} KiB at most |" in page
     assert f"| {HEADS_KEPT} a worker, of {OCTETS // 1024} KiB at most |" in page
     assert f"| {ANSWERS_KEPT:,} a worker; gone" in page
     assert (HOURS, EVERY) == (6, 10)

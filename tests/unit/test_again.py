@@ -4,7 +4,7 @@ from bff.again import Again
 
 
 def learn(kept: Again[int], octets: bytes, value: int) -> None:
-    if kept.came_before(octets):
+    if kept.note(octets):
         kept.keep(octets, value)
 
 
@@ -31,7 +31,7 @@ def test_what_never_comes_again_takes_no_place() -> None:
     learn(kept, b"a", 0)
     for number in range(1, 1000):
         learn(kept, b"%d" % number, number)
-        assert len(kept._once) <= 2
+        assert len(kept._noted) <= 2
     assert kept.get(b"a") == 0
     assert len(kept) == 1
 
