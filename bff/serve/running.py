@@ -64,10 +64,11 @@ class Running:
     async def swap(self, config: Config) -> None:
         """Serve another configuration from the next request on."""
         self.application.swap(config)
+        # What was worked out under the former configuration goes, its keys with it.
         known_heads.forget()
         known_answers.forget()
         forget_passed()
-        forget_sections()  # what was worked out under the former configuration, its keys with it
+        forget_sections()
         forget_cookies()
         await self._traces.renew(config.operate)
 
