@@ -28,6 +28,7 @@ BESIDE: Final = frozenset(
         b"x-amzn-trace-id", b"x-cloud-trace-context", b"cf-ray",
     }
 )  # fmt: skip
+_FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 _NOTHING: Final[Mapping[bytes, bytes]] = {}
 
 
@@ -46,6 +47,8 @@ class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
     upgrade: bool  # to a WebSocket
     chunked: bool  # its body comes without a length
     has_body: bool
+    forwarded: bool  # a proxy, or who plays one, says for whom or how it came
+    background: bool  # the page says that nobody is there (X-BFF-Background)
     kept: dict[object, Any] = msgspec.field(default_factory=dict)
 
     @override
@@ -119,6 +122,8 @@ def section_of(
         upgrade=upgrade,
         chunked=chunked,
         has_body=chunked or length != b"0",
+        forwarded=not _FORWARDED.isdisjoint(fields),
+        background=fields.get(b"x-bff-background") == b"1",
     )
 
 
@@ -135,7 +140,10 @@ def read_request(
     `beside`: the fields of `BESIDE`.
     """
     path, _, query = target.partition(b"?")
-    fields = section.fields
+    fields, peer, plain = section.fields, hop, False
+    if section.forwarded:
+        peer = client_address(hop, fields.get(b"x-forwarded-for"), trusted)
+        plain = came_plain(fields.get(b"x-forwarded-proto"), hop=hop, trusted=trusted)
     aside = join_fields(beside)[0] if beside else _NOTHING
     return BrowserRequest(
         section=section,
@@ -146,7 +154,7 @@ def read_request(
         headers=section.headers,
         fields=fields,
         beside=aside,
-        peer=client_address(hop, fields.get(b"x-forwarded-for"), trusted),
-        plain=came_plain(fields.get(b"x-forwarded-proto"), hop=hop, trusted=trusted),
+        peer=peer,
+        plain=plain,
         request_id=request_id(aside.get(b"x-request-id"), hop=hop, trusted=trusted),
     )

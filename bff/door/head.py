@@ -5,12 +5,12 @@ After the parser, before a request exists for anybody else (RFC 9112 §3, RFC 91
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 from typing_extensions import override
 
+from bff.again import Recent
 from bff.caller.request import SECTIONS_KEPT, Section, join_fields, section_of
 from bff.problem import Headers, Reason, Refused
 
@@ -23,16 +23,21 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOT
 ORIGIN_FORM: Final = re.compile(rb"/[\x21-\x22\x24-\x7e]*")  # of a target (RFC 9112 §3.2.1)
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A head that may go on: its target in origin-form, octet for octet."""
+_Read = tuple[str, str, tuple[tuple[bytes, bytes], ...], bool]
+sections: Final[Recent[_Read, Section]] = Recent(SECTIONS_KEPT)  # and what others keep with them
 
-    target: bytes
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A head that may go on, but for its target."""
+
+    section: Section
+    hosts: Mapping[bytes, str]  # among which its host was found
     frontend: str  # the name of the one that answers for this host
     answered_here: bool  # OPTIONS * and OPTIONS that may go no further (RFC 9110 §9.3.7, §7.6.2)
 
     @override
     def __repr__(self) -> str:
-        """Nothing of what it holds: a target may hold a code."""
+        """Nothing of what it holds: cookies are in it."""
         return "<Head>"
 
 
@@ -46,7 +51,12 @@ def read_section(
     """
     if not remember:
         return _read_section(method, version, tuple(headers), asked)
-    return _remembered(method, version, tuple(headers), asked)
+    key = method, version, tuple(headers), asked
+    section = sections.get(key)
+    if section is None:  # a refusal is reckoned anew each time
+        section = _read_section(*key)
+        sections.keep(key, section)
+    return section
 
 
 def _read_section(
@@ -65,24 +75,18 @@ def _read_section(
     return section_of(method, listed, fields, upgrade=judge_upgrade(fields, asked=asked))
 
 
-_remembered = lru_cache(maxsize=SECTIONS_KEPT)(
-    _read_section
-)  # a refusal is reckoned anew each time
+def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> tuple[Head, bytes]:
+    """The head, if it is a request to one of our hosts, and its target in origin-form.
 
-
-def forget_sections() -> None:
-    """Let go of all that is remembered, and of what others keep with it."""
-    _remembered.cache_clear()
-
-
-def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> Head:
-    """The head, if it is a request to one of our hosts. Raises Refused."""
+    Octet for octet. Raises Refused.
+    """
     origin_form, authority = _origin_form(section.method, target)
     frontend = _frontend(section.fields.get(b"host"), authority, hosts)
     here = section.method == "OPTIONS" and (
         origin_form == b"*" or _goes_no_further(section.fields.get(b"max-forwards", b""))
     )
-    return Head(target=origin_form, frontend=frontend, answered_here=here)
+    head = Head(section=section, hosts=hosts, frontend=frontend, answered_here=here)
+    return head, origin_form
 
 
 def _goes_no_further(max_forwards: bytes) -> bool:

@@ -1,19 +1,19 @@
 """Heads that have been read before: what the parser said of their octets, it would say again.
 
 A browser asks again and again with the same method and header section, of one target or another.
-Where such a head comes as one read, whole and alone, its section is found by its octets, every one
-of them, and neither the parser nor the judge of sections is asked a third time.
+Where such a head comes as one read, whole and alone, it is found by its octets, every one of them,
+and neither the parser nor the judge is asked a third time.
 """
 
 from typing import Final
 
 from bff.again import Again
-from bff.caller.request import SECTIONS_KEPT, Section
-from bff.door.head import ORIGIN_FORM
+from bff.caller.request import SECTIONS_KEPT
+from bff.door.head import ORIGIN_FORM, Head
 
 OCTETS: Final = 4096  # of a whole head: within every bound that the door sets
 
-known: Final[Again[Section]] = Again(SECTIONS_KEPT)
+known: Final[Again[Head]] = Again(SECTIONS_KEPT)
 
 
 def split(data: bytes) -> tuple[bytes, bytes] | None:
@@ -28,10 +28,10 @@ def split(data: bytes) -> tuple[bytes, bytes] | None:
     return (b"%s %s" % (method, rest), target) if ORIGIN_FORM.fullmatch(target) else None
 
 
-def learn(octets: bytes, section: Section) -> None:
+def learn(octets: bytes, head: Head) -> None:
     """Keep what the parser made of octets that `split` left: one request, which has no body.
 
     After it the parser must be as it was before, or the next head would not mean the same.
     """
-    if octets.startswith(section.method.encode() + b" HTTP/1.1\r\n") and known.note(octets):
-        known.keep(octets, section)
+    if octets.startswith(head.section.method.encode() + b" HTTP/1.1\r\n") and known.note(octets):
+        known.keep(octets, head)

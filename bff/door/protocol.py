@@ -15,7 +15,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bff.caller.peer import unmapped
-from bff.caller.request import BESIDE, Section, read_request
+from bff.caller.request import BESIDE, read_request
 from bff.door.answers import meaning, options
 from bff.door.cycle import Cycle, Prepared, asgi_scope
 from bff.door.date import date_line
@@ -63,8 +63,8 @@ class Door(HttpToolsProtocol):
         self._in_body = False
         self._at_rest = True  # the parser stands before a request, as on a new connection
         self._goes_on = False  # it will do so again after the present one
-        # Of each head that the parser finds in one read, the section if it may be known by it.
-        self._heads: list[Section | None] = []
+        # Each head that the parser finds in one read; None where it may not be known by its octets.
+        self._heads: list[Head | None] = []
         self._unlike = False  # the last head was one that cannot come again
         self._beside: Headers = []  # fields of one request, which are not of its section
         self._asks_head = False  # nothing of an answer but its head is wanted
@@ -95,6 +95,7 @@ class Door(HttpToolsProtocol):
         self.turns.abandon()
         self.cycle = None  # type: ignore[assignment]  # nothing of ours is uvicorn's to tell
         super().connection_lost(exc)
+        del self.parser  # it leads back here, and no collector shall be needed
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -124,9 +125,10 @@ class Door(HttpToolsProtocol):
     def _read(self, data: bytes) -> None:
         """Let the parser read it, unless it is a head that has been read before."""
         parts = split(data) if self._at_rest and not self._unlike else None
-        if parts is not None and (section := known.get(parts[0])) is not None:
-            self._asks_head = section.method == "HEAD"
-            self._begin(section, parts[1], version="1.1", goes_on=True)
+        head = None if parts is None else known.get(parts[0])
+        if parts is not None and head is not None and head.hosts is self.behind.hosts:
+            self._asks_head = head.section.method == "HEAD"
+            self._begin(head, parts[1], version="1.1", goes_on=True)
             self.on_message_complete()
             return
         self._heads.clear()
@@ -213,18 +215,19 @@ class Door(HttpToolsProtocol):
             remember=remember,
         )
         goes_on = version == "1.1" and not asked and self.parser.should_keep_alive()
+        head, target = judge(section, target, self.behind.hosts)
         plain = goes_on and remember and not (section.has_body or self._beside)
-        self._heads.append(section if plain else None)
+        self._heads.append(head if plain else None)
         self._unlike = bool(self._beside)  # through that proxy come more of the kind
-        self._begin(section, target, version=version, goes_on=goes_on)
+        self._begin(head, target, version=version, goes_on=goes_on)
 
-    def _begin(self, section: Section, target: bytes, *, version: str, goes_on: bool) -> None:
-        """Judge the head as a whole, and let its request be answered in its turn.
+    def _begin(self, head: Head, target: bytes, *, version: str, goes_on: bool) -> None:
+        """Let the request be answered in its turn.
 
         `goes_on`: the parser will stand before another request when this one is complete.
         """
         self._goes_on = goes_on
-        head = judge(section, target, self.behind.hosts)
+        section = head.section
         self._upgrading = section.upgrade
         turn = Turn(
             wire=self,
@@ -234,19 +237,20 @@ class Door(HttpToolsProtocol):
             expects_continue=section.expects_continue and version == "1.1",
             upgrade=section.upgrade,
         )
-        self.enqueue(self._answering(head, section, turn))
+        self.enqueue(self._answering(head, target, turn))
         self._in_body = True  # until the message is complete
         self._beside_body = 0
 
-    def _answering(self, head: Head, section: Section, turn: Turn) -> Answering:
+    def _answering(self, head: Head, target: bytes, turn: Turn) -> Answering:
         """Who answers the request."""
+        section = head.section
         if head.answered_here:
             answer = options(secure=self.rules.secure)
             return Prepared(self, answer, keep_alive=turn.keep_alive and not section.has_body)
         if turn.upgrade and (self.turns.current is not None or self.turns.waiting):
             raise Refused(Reason.BAD_REQUEST)  # frames could not wait for its turn
         request = read_request(
-            section, head.target, hop=self._hop, trusted=self.behind.trusted, beside=self._beside
+            section, target, hop=self._hop, trusted=self.behind.trusted, beside=self._beside
         )
         answering = self.behind.lane(head.frontend, request, turn)
         if answering is not None:

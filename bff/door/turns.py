@@ -6,6 +6,10 @@ from collections.abc import Callable
 from bff.wire import Answering
 
 
+def _nothing() -> None:
+    """There is nobody to tell."""
+
+
 class Turns:
     """The requests of one connection that are being answered, or wait for it."""
 
@@ -56,6 +60,7 @@ class Turns:
             if answering is not None:
                 answering.gone()
         # They hold the connection: let go of them here, no collector is needed.
+        self._none_waits = _nothing
         self.running = self.newest = None
         self._waiting.clear()
 

@@ -105,6 +105,9 @@ def read_date(value: str | None) -> float | None:
         return None
 
 
+_NO_STREAM: Final = httpx.ByteStream(b"")
+
+
 class Oversized(Exception):
     """The answer is larger than any that we would read."""
 
@@ -245,6 +248,8 @@ class ProviderHttp:
                     body += chunk
                     if len(body) > MAX_BODY:
                         raise Oversized
+        # It leads back to its response, in which tokens may be: no collector shall be needed.
+        response.stream = _NO_STREAM
         return Reply(
             status=response.status_code,
             content_type=response.headers.get("content-type", "").partition(";")[0].strip().lower(),

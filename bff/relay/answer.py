@@ -17,6 +17,9 @@ INTERIM: Final = 8  # interim answers before one is final
 CHUNK_OCTETS: Final = 16  # what an honest chunk takes at most beside its octets
 
 
+_NO_PARSER: Final = httptools.HttpResponseParser(None)
+
+
 class AnswerReader:
     """Reads one answer after the other from one connection; `expect` begins each."""
 
@@ -62,6 +65,10 @@ class AnswerReader:
         self.head: AnswerHead | None = None
         self.complete = False
         self.reusable = True  # whether the connection may bring another
+
+    def stop(self) -> None:
+        """Nothing more will be fed; what came of an answer may still be taken."""
+        self._parser = _NO_PARSER  # ours leads back here, and no collector shall be needed
 
     def feed(self, data: bytes) -> None:
         """Take what came. Raises ValueError where it cannot be believed."""

@@ -14,7 +14,7 @@ from bff.relay.framing import AnswerHead
 from bff.relay.observed import Observed
 from bff.relay.shown import Shown, Source
 from bff.relay.upstream import Upstream
-from bff.relay.way import Relayed
+from bff.relay.way import Relayed, inferred
 from bff.session.access import AccessRule, require_access
 from bff.session.background import Users
 from bff.session.opened import Found
@@ -59,15 +59,30 @@ class Relay:
         try:
             return self.cookies.read_session(request)
         except Refused as refused:
-            self._raise_unless_optional(refused)
+            if not self._goes_as_nobody(refused):
+                raise
             return None
+
+    def glance(
+        self, request: BrowserRequest, session_id: str, then: Callable[[Found | None], None]
+    ) -> None:
+        """Call `then` with the session, if it is at hand and good as it is; else with None."""
+        so_far = inferred(self.way, request.section)
+        at_hand = so_far.at_hand
+        if at_hand is None or at_hand.found is None:  # or it has been let go of
+            at_hand = so_far.at_hand = self.sessions.at_hand(session_id)
+        if at_hand is None:
+            then(None)
+        else:
+            self.sessions.glance(at_hand, then)
 
     async def find(self, session_id: str) -> Found | None:
         """The session with a token that is good to use; None: it goes without. Raises Refused."""
         try:
             return await self.sessions.fresh(await self.sessions.find(session_id))
         except Refused as refused:
-            self._raise_unless_optional(refused)
+            if not self._goes_as_nobody(refused):
+                raise
             return None
 
     async def another(self, source: Source, found: Found | None) -> Shown | None:
@@ -75,7 +90,8 @@ class Relay:
         try:
             return await source.get(found)
         except Refused as refused:
-            self._raise_unless_optional(refused)
+            if not self._goes_as_nobody(refused):
+                raise
             return None
 
     def require(self, rule: AccessRule, found: Found | None) -> None:
@@ -98,6 +114,5 @@ class Relay:
         self.nonces.heard(self.way.upstream_origin, nonce)
         return nonce is not None and wants_nonce(answer.status, answer.headers)
 
-    def _raise_unless_optional(self, refused: Refused) -> None:
-        if self.way.route.auth != "optional" or refused.reason not in _AS_NOBODY:
-            raise refused
+    def _goes_as_nobody(self, refused: Refused) -> bool:
+        return self.way.route.auth == "optional" and refused.reason in _AS_NOBODY

@@ -192,6 +192,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Close at once."""
         self._closed = True
         self._deadline.stop()
+        self._reader.stop()
         if self._transport is not None:
             self._transport.abort()
 
@@ -245,10 +246,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closed = True
         if isinstance(exc, ssl.SSLError):  # as when it refuses our certificate, in TLS 1.3
             tell(Event.UPSTREAM_FAILED, error=type(exc).__name__)
-        if not self.complete:
+        if self.complete:
+            self.abort()
+        else:
             self._fail(Reason.UPSTREAM_UNREACHABLE)
 
     @override

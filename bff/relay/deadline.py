@@ -5,6 +5,10 @@ from collections.abc import Callable
 from math import inf
 
 
+def _nothing() -> None:
+    """Is ever due."""
+
+
 class Deadline:
     """`late` is called when what is due has not come. Times in seconds from now."""
 
@@ -36,6 +40,7 @@ class Deadline:
     def stop(self) -> None:
         """Nothing will ever be due again."""
         self._due = inf
+        self._late = _nothing  # it leads back to the connection, and no collector shall be needed
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -9,9 +9,6 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
-import msgspec
-from typing_extensions import override
-
 from bff.caller.request import BESIDE, BrowserRequest, Section
 from bff.caller.same_origin import is_opened, require_own_socket, require_same_origin
 from bff.problem import Headers, Reason, Refused
@@ -28,7 +25,7 @@ from bff.relay.headers import (
 )
 from bff.relay.hop import VIA, about_peer, framing, max_forwards, via_line
 from bff.relay.location import public_location
-from bff.relay.way import Relayed
+from bff.relay.way import Passed, Relayed, inferred
 from bff.wire import AnswerLines, answer_lines
 
 _INSUFFICIENT: Final = re.compile(rb"""\berror\s*=\s*"?insufficient_""", re.IGNORECASE)
@@ -45,9 +42,10 @@ def admit(way: Relayed, request: BrowserRequest) -> None:
     Raises Refused: METHOD_NOT_ALLOWED, CROSS_SITE, NOT_SAME_ORIGIN, FORBIDDEN, BAD_REQUEST,
     UPSTREAM_LOOP, BODY_TOO_LARGE.
     """
-    if way.admitted not in request.section.kept:
+    so_far = inferred(way, request.section)
+    if not so_far.admitted:
         _admit_section(way, request.section)
-        request.section.kept[way.admitted] = True
+        so_far.admitted = True
     _admit_query(way, request)
 
 
@@ -130,26 +128,11 @@ def request_head(
     return b"".join(lines)
 
 
-class Passed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the upstream is told of a request's section, as octets."""
-
-    method: bytes
-    before: bytes  # from behind the target to where the token has its place
-    after: bytes  # from there to where it says who asks
-    end: bytes
-    kept_back: frozenset[bytes]  # of the fields beside the section
-
-    @override
-    def __repr__(self) -> str:
-        """Nothing of what it holds."""
-        return "<Passed>"
-
-
 def _passed(way: Relayed, section: Section) -> Passed:
-    found: Passed | None = section.kept.get(way)
-    if found is None:
-        found = section.kept[way] = _reckoned(way, section)
-    return found
+    so_far = inferred(way, section)
+    if so_far.passed is None:
+        so_far.passed = _reckoned(way, section)
+    return so_far.passed
 
 
 def _reckoned(way: Relayed, section: Section) -> Passed:

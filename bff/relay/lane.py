@@ -110,7 +110,7 @@ class Passage:
         if session_id is None:
             self._ask_with(None)
         else:
-            self._relay.sessions.glance(session_id, partial(self._glanced, session_id))
+            self._relay.glance(request, session_id, partial(self._glanced, session_id))
 
     @guarded
     def _glanced(self, session_id: str, found: Found | None) -> None:
@@ -374,7 +374,7 @@ class Passage:
         """Whether somebody is there: an EventSource asks again by itself when its stream ends."""
         if self._place.streams and self.request.method == "GET":
             return False
-        return self.request.fields.get(b"x-bff-background") != b"1"
+        return not self.request.section.background
 
     def congested(self) -> None:
         """The browser takes nothing just now: the upstream waits."""
@@ -395,8 +395,7 @@ class Passage:
         if connection is None or self._over:
             return
         self._give_back()
-        if self._waiting is not None:
-            self._waiting.cancel()  # a 401 was about to be answered anew
+        self._wait_no_longer()  # a 401 was about to be answered anew
         if self._framed is not None:
             self._end()
             self._wire.break_off()
@@ -428,8 +427,7 @@ class Passage:
         self._end()
         self._end_span()
         self.response_complete = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+        self._wait_no_longer()
 
     def refuse(self, refused: Refused) -> None:
         """Answer with a refusal, or break off an answer that has begun."""
@@ -488,6 +486,11 @@ class Passage:
         if self._traced is not None:
             self._traced.enter()
         self._waiting = Waiting(self._wire, self.request, work, self._waited)
+
+    def _wait_no_longer(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
 
     def _waited(self, waiting: Waiting, error: Exception | None) -> None:
         if self._waiting is waiting:

@@ -97,20 +97,23 @@ class Upstream:
 
     async def _connect(self) -> UpstreamConnection:
         self._connecting += 1
+        connection = UpstreamConnection()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    UpstreamConnection,
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
                     self._host,
                     self._port,
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,
                 )
         except (OSError, TimeoutError) as error:
+            connection.abort()
             self._tell(error)
             self._wake_one()
             raise Refused(Reason.UPSTREAM_UNREACHABLE, phase="connect") from None
         except BaseException:
+            connection.abort()
             self._wake_one()
             raise
         finally:

@@ -1,5 +1,6 @@
 """What an exchange has to wait for: one task, and where what it raises goes."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,11 +23,14 @@ class Waiting:
         work: Work,
         over: Callable[["Waiting", Exception | None], None],
     ) -> None:
-        self._task = wire.spawn(self._watch(request, work, over))
+        self._task: asyncio.Task[None] | None = wire.spawn(self._watch(request, work, over))
 
     def cancel(self) -> None:
         """Do not go on with it."""
-        self._task.cancel()
+        # What a task was cancelled by knows where it was, and that is here: no ring shall be left.
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     async def _watch(
         self,
@@ -41,3 +45,4 @@ class Waiting:
         except Exception as raised:  # noqa: BLE001 - an exception in any check refuses (E-05)
             error = raised
         over(self, error)
+        del error  # it knows where it was raised, and that is here: no ring shall be left

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import msgspec
+from typing_extensions import override
+
+from bff.caller.request import Section
 from bff.config.dev_server import is_dev_server
 from bff.config.load import FrontEnd
 from bff.config.route_section import Route
 from bff.config.values import Origin, canonical_origin
 from bff.problem import Headers, security_headers
+from bff.session.opened import AtHand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +38,40 @@ class Relayed:
     added: Headers = field(repr=False)  # to every answer
     dev_server: bool  # pages of somebody who works on this machine
     traced: bool  # the relay says itself for which span it asks
-    admitted: object = field(default_factory=object, repr=False)  # by it a section is known as good
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the upstream is told of a request's section, as octets."""
+
+    method: bytes
+    before: bytes  # from behind the target to where the token has its place
+    after: bytes  # from there to where it says who asks
+    end: bytes
+    kept_back: frozenset[bytes]  # of the fields beside the section
+
+    @override
+    def __repr__(self) -> str:
+        """Nothing of what it holds."""
+        return "<Passed>"
+
+
+class Inferred:
+    """What follows from a section on one route, as far as it was needed; kept with the section."""
+
+    __slots__ = ("admitted", "at_hand", "passed")
+
+    def __init__(self) -> None:
+        self.admitted = False
+        self.passed: Passed | None = None
+        self.at_hand: AtHand | None = None  # the session that its cookie names
+
+
+def inferred(way: Relayed, section: Section) -> Inferred:
+    """What follows from that section on that route."""
+    found: Inferred | None = section.kept.get(way)
+    if found is None:
+        found = section.kept[way] = Inferred()
+    return found
 
 
 def relayed(route: Route, frontend: FrontEnd, *, traced: bool = False) -> Relayed:

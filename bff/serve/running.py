@@ -10,7 +10,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from typing_extensions import override
@@ -19,7 +19,7 @@ from bff.app import Application
 from bff.caller.cookies import forget_cookies
 from bff.config.load import Config
 from bff.door import door
-from bff.door.head import forget_sections
+from bff.door.head import sections
 from bff.door.known import known as known_heads
 from bff.door.protocol import Door
 from bff.journal.log import crashed
@@ -27,6 +27,9 @@ from bff.relay.exchange import forget_passed
 from bff.relay.known import known as known_answers
 from bff.serve.listening import BACKLOG
 from bff.serve.traces import Traces
+
+AGE_EVERY: Final = 60.0  # seconds; what was worked out is kept for as long after its use, or twice
+_KEPT: Final = (sections, known_heads, known_answers)
 
 Around = Callable[[type[Door]], type[Door]]
 
@@ -53,6 +56,7 @@ class Running:
         self._server = Server(_settings(config, application, self._door))
         self._serving: asyncio.Task[None] | None = None
         self._traces = Traces()
+        self._ageing: asyncio.TimerHandle | None = None
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Start the application and take connections."""
@@ -60,15 +64,21 @@ class Running:
         await self._traces.renew(self.application.config.operate)
         await self.application.start()
         self._serving = asyncio.create_task(self._server.serve(sockets=sockets))
+        self._age()
+
+    def _age(self) -> None:
+        """Every now and then: let go of what nobody has used of late."""
+        for each in _KEPT:
+            each.age()
+        self._ageing = asyncio.get_running_loop().call_later(AGE_EVERY, self._age)
 
     async def swap(self, config: Config) -> None:
         """Serve another configuration from the next request on."""
         self.application.swap(config)
         # What was worked out under the former configuration goes, its keys with it.
-        known_heads.forget()
-        known_answers.forget()
+        for each in _KEPT:
+            each.forget()
         forget_passed()
-        forget_sections()
         forget_cookies()
         await self._traces.renew(config.operate)
 
@@ -102,6 +112,8 @@ class Running:
         self.leave()
         self._server.should_exit = True
         await self._serving
+        if self._ageing is not None:
+            self._ageing.cancel()
         # Revocations of the last logouts get a moment in any case.
         await self.application.stop(max(0.5, end - loop.time()))
         await self._traces.close()

@@ -1,9 +1,12 @@
 """Questions that travel together on a peek line, and what their replies may be.
 
-Pure: `peek` carries them. A reply is believed only when the batch's nonce has come after it.
+Pure: `peek` carries them. A reply is believed only when the batch's nonce has come after it. A
+record that nobody writes answers the same again and again, octet for octet: such a reply is
+compared with the last one, and not parsed.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -12,31 +15,98 @@ from typing import Final
 from typing_extensions import override
 
 from bff.journal.metrics import STORE_SECONDS, timed
-from bff.session.store import Ended, Live, StoreUnavailable
+from bff.session.store import Ended, Live, Question, StoreUnavailable
 
 _PEEKS: Final = timed(STORE_SECONDS, "peek")
 FIELDS: Final = (b"t", b"v", b"ia", b"ab", b"rf", b"se", b"r")
 
 Fields = list[bytes | None]
-Answer = Callable[[Fields | None], None]  # None: the connection is lost, or in doubt
+Said = Fields | Live  # what a server replied, or what that same reply meant the last time
+Answer = Callable[[Said | None], None]  # None: the connection is lost, or in doubt
+
+
+def bulk(part: bytes) -> bytes:
+    """A bulk string (RESP2)."""
+    return b"$%d\r\n%s\r\n" % (len(part), part)
+
+
+def command(*parts: bytes) -> bytes:
+    """A command as octets."""
+    return b"*%d\r\n" % len(parts) + b"".join(map(bulk, parts))
+
+
+_NIL: Final = b"$-1\r\n"
+_HMGET: Final = b"*%d\r\n" % (2 + len(FIELDS)) + bulk(b"HMGET")
+_ASKED: Final = b"".join(map(bulk, FIELDS))
+
+
+def asking(key: str, name: bytes) -> Question:
+    """What asks for the fields of the record at `name`, whose tag is its key."""
+    return Question(key, name, b"".join((_HMGET, bulk(name), _ASKED)))
+
+
+def heard(asked: Question, said: Said) -> Live | None:
+    """The record that lives, if that is what was said; the octets that say so are kept."""
+    if not isinstance(said, list):
+        return said
+    there: Live | Ended | None = None
+    with contextlib.suppress(StoreUnavailable):
+        there = None if said[0] is None else read_fields(said)
+    asked.live = there if isinstance(there, Live) else None
+    asked.said = b"" if asked.live is None else _replied(said)
+    return asked.live
+
+
+def _replied(fields: Fields) -> bytes:
+    """The octets of that reply."""
+    parts = [_NIL if part is None else bulk(part) for part in fields]
+    return b"*%d\r\n" % len(parts) + b"".join(parts)
 
 
 @dataclass(slots=True)
 class Batch:
     """The questions of one turn of the loop."""
 
-    tags: list[bytes]
-    answers: list[Answer]
     nonce: bytes
+    questions: list[Question] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     timer: asyncio.TimerHandle | None = None
     asked_at: float = 0.0
-    replies: list[Fields] = field(default_factory=list)
+    replies: list[Said] = field(default_factory=list)
+
+    @property
+    def answered(self) -> bool:
+        """Whether nothing but the nonce is still to come."""
+        return len(self.replies) == len(self.questions)
+
+    def octets(self) -> bytes:
+        """What asks all of it."""
+        asks = [each.asks for each in self.questions]
+        asks.append(command(b"ECHO", self.nonce))
+        return b"".join(asks)
+
+    def recognise(self, data: bytes, start: int) -> int:
+        """Where the batch's replies end in a read, if they are all what they were the last time.
+
+        0 where one of them is not, or the nonce: then the parser is to say what they are.
+        """
+        lives: list[Said] = []
+        for each in self.questions:
+            if each.live is None or not data.startswith(each.said, start):
+                return 0
+            start += len(each.said)
+            lives.append(each.live)
+        nonce = bulk(self.nonce)
+        if not data.startswith(nonce, start):
+            return 0
+        self.replies = lives
+        return start + len(nonce)
 
     def take(self, reply: object) -> bool:
         """Take the next reply before the nonce; whether it can be the right one."""
         if not isinstance(reply, list) or len(reply) != len(FIELDS):
             return False
-        if reply[0] is not None and reply[0] != self.tags[len(self.replies)]:
+        if reply[0] is not None and reply[0] != self.questions[len(self.replies)].key.encode():
             return False
         self.replies.append(reply)
         return True
@@ -46,14 +116,29 @@ class Batch:
         if self.timer is not None:
             self.timer.cancel()
         _PEEKS.observe(perf_counter() - self.asked_at)
-        for answer, fields in zip(self.answers, self.replies, strict=True):
-            answer(fields)
+        for answer, said in zip(self.answers, self.replies, strict=True):
+            answer(said)
 
 
 class Check(Batch):
     """A batch of one question: whether the server is a master."""
 
     __slots__ = ()
+
+    @property
+    @override
+    def answered(self) -> bool:
+        return bool(self.replies)
+
+    @override
+    def octets(self) -> bytes:
+        """What asks it."""
+        return ROLE + command(b"ECHO", self.nonce)
+
+    @override
+    def recognise(self, data: bytes, start: int) -> int:
+        """It is read each time."""
+        return 0
 
     @override
     def take(self, reply: object) -> bool:
@@ -68,39 +153,16 @@ class Check(Batch):
             self.timer.cancel()
 
 
+ROLE: Final = command(b"ROLE")
+
+
 def is_master(reply: object) -> bool:
     """What a server replied to `ROLE`."""
     return isinstance(reply, list) and bool(reply) and reply[0] == b"master"
 
 
 def read_fields(fields: Fields) -> Live | Ended:
-    """What the fields of a record or tombstone say. Raises StoreUnavailable.
-
-    A record that nobody writes answers the same again and again: the last answer of each key is
-    kept, until `let_go`, and of a key no more than that, for records change as long as they live.
-    """
-    tag = fields[0] or b""
-    known = _last.get(tag)
-    if known is not None and known[0] == fields:
-        return known[1]
-    there = _read(fields)
-    if isinstance(there, Live):
-        if len(_last) >= KEPT:
-            _last.clear()
-        _last[tag] = fields, there
-    return there
-
-
-def let_go(tag: bytes) -> None:
-    """Nobody here asks for that key any more."""
-    _last.pop(tag, None)
-
-
-KEPT: Final = 8192  # keys, whoever forgets to let go
-_last: Final[dict[bytes, tuple[Fields, Live]]] = {}
-
-
-def _read(fields: Fields) -> Live | Ended:
+    """What the fields of a record or tombstone say. Raises StoreUnavailable."""
     _, version, idle_at, absolute_at, refresh_at, seen_at, reason = fields
     try:
         if reason is not None:

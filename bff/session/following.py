@@ -50,8 +50,9 @@ class Follower:
         self._following.look(self.key)
 
     def leave(self) -> None:
-        """Do not tell any more."""
+        """Do not tell any more, and let go of who was told."""
         self._following.drop(self)
+        self.told, self.seen = _nobody, None
 
 
 class Following:
@@ -153,6 +154,10 @@ class Following:
     def _end(self, key: str, reason: Reason) -> None:
         for follower in self._followers.pop(key, ()):
             _heard(follower.told, reason)
+
+
+def _nobody(_: Reason) -> None:
+    """Has left."""
 
 
 def _heard(told: Callable[[T], None], news: T) -> None:

@@ -8,10 +8,11 @@ import ssl
 from functools import cached_property
 
 from bff.config.store_url import Address, StoreKind, StoreUrl
-from bff.session.batch import Answer, Fields
+from bff.session.batch import Answer, Said
 from bff.session.deadline import ConnectionLost
 from bff.session.nodes import Access, Nodes
 from bff.session.peek import Node, Peeker
+from bff.session.store import Question
 from bff.session.topology import Cluster, Sentinels, Single, Topology
 
 
@@ -63,21 +64,21 @@ class SlotLines:
         self._patience = patience
         self._peekers: dict[Address, Peeker] = {}
 
-    def ask(self, key: bytes, tag: bytes) -> asyncio.Future[Fields]:
-        """The fields of the record at `key`. ConnectionLost at once if nobody is known to have it,
-        else from the future."""
-        peeker = self._to(key)
+    def ask(self, question: Question) -> asyncio.Future[Said]:
+        """What is said to it. ConnectionLost at once if nobody is known to have its record, else
+        from the future."""
+        peeker = self._to(question.name)
         if peeker is None:
             raise ConnectionLost
-        return peeker.ask(key, tag)
+        return peeker.ask(question)
 
-    def glance(self, key: bytes, tag: bytes, answer: Answer) -> None:
-        """Ask for the fields of the record at `key`; `answer` is called once, without a task."""
-        peeker = self._to(key)
+    def glance(self, question: Question, answer: Answer) -> None:
+        """Ask it; `answer` is called once, without a task."""
+        peeker = self._to(question.name)
         if peeker is None:
             answer(None)
         else:
-            peeker.glance(key, tag, answer)
+            peeker.glance(question, answer)
 
     def _to(self, key: bytes) -> Peeker | None:
         address = self._cluster.at(key)

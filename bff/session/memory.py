@@ -21,6 +21,7 @@ from bff.session.store import (
     LeaseOutcome,
     Live,
     Loaded,
+    Question,
     Release,
 )
 
@@ -90,17 +91,18 @@ class MemoryStore:
             seen_at=entry.seen_at,
         )
 
-    def glance(self, key: str, then: Callable[[Live | None], None]) -> None:
+    def question(self, key: str) -> Question:
+        """There is nothing to it but the key."""
+        return Question(key)
+
+    def glance(self, question: Question, then: Callable[[Live | None], None]) -> None:
         """The hot question without a task; where a test makes trouble, `peek` is to meet it."""
 
         def answer() -> None:
-            there = self._peek(key) if self._hook is _nothing_special else None
+            there = self._peek(question.key) if self._hook is _nothing_special else None
             then(there if isinstance(there, Live) else None)
 
         asyncio.get_running_loop().call_soon(answer)
-
-    def let_go(self, key: str) -> None:
-        """Nothing is kept to answer faster."""
 
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""

@@ -7,7 +7,6 @@ ended anywhere is refused by the very next request everywhere.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -21,7 +20,7 @@ from bff.problem import Reason, Refused
 from bff.provider.dpop import DpopKey, open_dpop_key
 from bff.session.record import RouteToken, Session, Tokens, quiet_until
 from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
-from bff.session.store import Ended, Live, Store, StoreUnavailable
+from bff.session.store import Ended, Live, Question, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
 CAPACITY: Final = 8192  # records; the least recently used goes first
@@ -81,10 +80,15 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return "<Found>"
 
 
-@dataclass(slots=True)
-class _Kept:
-    found: Found
-    used_at: float
+class AtHand:
+    """A record that is kept opened. Whoever holds on to it holds nothing once it is let go of."""
+
+    __slots__ = ("found", "question", "used_at")
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.found: Found | None = None
+        self.used_at = 0.0
 
 
 def why_ended(ended: Ended) -> Refused:
@@ -111,8 +115,7 @@ class Opened:
         self._refresh = frontend.refresh
         self._lifetime = frontend.session.lifetime
         self._issuers = frozenset(each.issuer for each in frontend.providers.values())
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # by key
-        self._keys: dict[str, str] = {}  # of those, by session id
+        self._kept: OrderedDict[str, AtHand] = OrderedDict()  # by key
 
     def key(self, session_id: str) -> str:
         """The store key of a session id."""
@@ -120,14 +123,16 @@ class Opened:
 
     async def find(self, session_id: str) -> Found:
         """The live session of that id. Raises Refused with the reason why there is none."""
-        key = self._keys.get(session_id) or self.key(session_id)
+        key = self.key(session_id)
         try:
             there = await self._store.peek(key)
             if there is None:
                 raise Refused(Reason.SESSION_EXPIRED)
             if isinstance(there, Ended):
                 raise why_ended(there)
-            found = self._at_hand(key, there) or await self._open(key, session_id, there)
+            kept = self._kept.get(key)
+            found = None if kept is None else self._as_told(kept, there)
+            found = found or await self._open(key, session_id, there)
             await self._require_lifetime(found)
         except StoreUnavailable:
             raise Refused(Reason.STORE_UNAVAILABLE) from None
@@ -146,35 +151,35 @@ class Opened:
     def _end(self, session: Session) -> float:
         return session.created_at + self._lifetime
 
-    def glance(self, session_id: str, then: Callable[[Found | None], None]) -> None:
+    def at_hand(self, session_id: str) -> AtHand | None:
+        """The record of that session, if it is kept opened."""
+        return self._kept.get(self.key(session_id))
+
+    def glance(self, kept: AtHand, then: Callable[[Found | None], None]) -> None:
         """Call `then` with the session if the store says that the copy at hand is it.
 
         With None where there is more to do: then `find` is the way. Without a task, for the hot
         way; `then` raises nothing.
         """
-        key = self._keys.get(session_id)
-        if key is None:
-            then(None)
-            return
 
         def seen(live: Live | None) -> None:
-            found = None if live is None else self._at_hand(key, live)
+            found = None if live is None else self._as_told(kept, live)
             then(found if found is not None and self._clock.now() < found.quiet_until else None)
 
-        self._store.glance(key, seen)
+        self._store.glance(kept.question, seen)
 
-    def _at_hand(self, key: str, live: Live) -> Found | None:
+    def _as_told(self, kept: AtHand, live: Live) -> Found | None:
         """The opened record, if it is still the one that the store tells of."""
-        kept = self._kept.get(key)
-        if kept is None or kept.found.version != live.version:
+        found = kept.found
+        if found is None or found.version != live.version:
             return None
         now = self._clock.now()
         if now - kept.used_at > USED_JUST_NOW:  # else its neighbours need not be touched
             kept.used_at = now
-            self._kept.move_to_end(key)
-        if kept.found.live is not live:
-            kept.found = structs.replace(kept.found, live=live)
-        return kept.found
+            self._kept.move_to_end(found.key)
+        if found.live is not live:
+            found = kept.found = structs.replace(found, live=live)
+        return found
 
     async def _open(self, key: str, session_id: str, live: Live) -> Found:
         loaded = await self._store.load(key)
@@ -218,9 +223,11 @@ class Opened:
             proof_key=_proof_key(session, tokens),
             route_tokens=self._route_tokens(session) if session.route_tokens else _NONE,
         )
-        self._kept[key] = _Kept(found, self._clock.now())
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = AtHand(self._store.question(key))
+        kept.found, kept.used_at = found, self._clock.now()
         self._kept.move_to_end(key)
-        self._keys[session_id] = key
         if len(self._kept) > CAPACITY:
             self.forget(next(iter(self._kept)))
         return found
@@ -243,8 +250,7 @@ class Opened:
     def forget(self, key: str) -> None:
         """Drop a record that changed."""
         if (kept := self._kept.pop(key, None)) is not None:
-            self._keys.pop(kept.found.session_id, None)
-        self._store.let_go(key)
+            kept.found = None  # whoever holds on to it
 
     async def sweep(self) -> None:
         """For ever: drop what has not been used for a minute. Secrets should not linger."""

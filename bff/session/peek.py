@@ -2,7 +2,8 @@
 
 Questions of one turn of the event loop travel gathered in one write. Replies are positional, so
 nothing is taken on trust: each batch ends with `ECHO <nonce>`, each answer carries the tag of
-its key, and if anything is in doubt the connection closes and the whole batch fails. That the
+its key, and if anything is in doubt the connection closes and the whole batch fails. A reply that
+is what it was the last time, octet for octet, is known without the parser: see `batch`. That the
 server is a master is asked when a line connects and every second after that: a replica, or a
 master that has become one, may not know yet that a session is over.
 """
@@ -21,8 +22,9 @@ import hiredis
 from typing_extensions import override
 
 from bff.journal.metrics import STORE_ERRORS, count
-from bff.session.batch import FIELDS, Answer, Batch, Check, Fields, is_master
+from bff.session.batch import ROLE, Answer, Batch, Check, Said, command, is_master
 from bff.session.deadline import ConnectionLost
+from bff.session.store import Question
 
 LINES: Final = 2  # connections per node: one that hangs does not stop the other
 CHECK_EVERY: Final = 1.0  # seconds between two questions to a server whether it is a master
@@ -42,15 +44,6 @@ class Node:
 
 Find = Callable[[], Awaitable[Node]]
 Failed = Callable[[BaseException | None], None]
-
-
-def _command(*parts: bytes) -> bytes:
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
-
-
-_ROLE: Final = _command(b"ROLE")
-_HMGET: Final = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(FIELDS))
-_ASKED: Final = b"".join(b"$%d\r\n%s\r\n" % (len(name), name) for name in FIELDS)
 
 
 class PeekLine(asyncio.Protocol):
@@ -77,21 +70,22 @@ class PeekLine(asyncio.Protocol):
         """How many batches are under way."""
         return len(self._sent)
 
-    def ask(self, key: bytes, tag: bytes, answer: Answer) -> None:
-        """Ask for the fields of the record at `key`, with the others of this turn of the loop.
+    def ask(self, question: Question, answer: Answer) -> None:
+        """Ask it, with the others of this turn of the loop.
 
         `answer` is called once, without a turn of the loop in between; it raises nothing.
         """
         if self._waiting is None:
-            self._waiting = Batch([], [], b"%s%d" % (self._nonce, next(self._count)))
-            self._keys: list[bytes] = []
+            self._waiting = Batch(self._next_nonce())
             if self._sent or self._crowded:
                 self._loop.call_soon(self._flush)  # others of this turn may come along
-        self._keys.append(key)
-        self._waiting.tags.append(tag)
+        self._waiting.questions.append(question)
         self._waiting.answers.append(answer)
         if not (self._sent or self._crowded):
             self._flush()  # nobody is being waited for: no turn is lost
+
+    def _next_nonce(self) -> bytes:
+        return b"%s%d" % (self._nonce, next(self._count))
 
     def close(self) -> None:
         """Close the connection; what is under way fails."""
@@ -111,11 +105,9 @@ class PeekLine(asyncio.Protocol):
             return  # the batch leaves when the server has let us in
         self._waiting = None
         batch.asked_at = perf_counter()
-        self._crowded = len(batch.tags) > 1
+        self._crowded = len(batch.questions) > 1
         self._sent.append(batch)
-        lines = [b"%s$%d\r\n%s\r\n%s" % (_HMGET, len(key), key, _ASKED) for key in self._keys]
-        lines.append(_command(b"ECHO", batch.nonce))
-        self._transport.write(b"".join(lines))
+        self._transport.write(batch.octets())
 
     async def _connect(self) -> None:
         try:
@@ -137,10 +129,10 @@ class PeekLine(asyncio.Protocol):
         greeting = []
         if self._node.password is not None:
             user = [self._node.username.encode()] if self._node.username else []
-            greeting.append(_command(b"AUTH", *user, self._node.password.encode()))
+            greeting.append(command(b"AUTH", *user, self._node.password.encode()))
         if self._node.database:
-            greeting.append(_command(b"SELECT", str(self._node.database).encode()))
-        greeting.append(_ROLE)
+            greeting.append(command(b"SELECT", str(self._node.database).encode()))
+        greeting.append(ROLE)
         self._greeting = len(greeting)
         self._write(b"".join(greeting))
 
@@ -151,14 +143,28 @@ class PeekLine(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Take replies in order; one that does not fit closes the connection."""
+        known = self._recognise(data)
+        if known == len(data):
+            return
         try:
-            self._reader.feed(data)
+            self._reader.feed(data[known:])
             while (reply := self._reader.gets()) is not False:
                 if not self._take(reply):
                     self._fail()
                     return
         except hiredis.ProtocolError:
             self._fail()
+
+    def _recognise(self, data: bytes) -> int:
+        """Settle the batches whose replies are what they were; where the others begin."""
+        # Not where the parser is in the middle of a batch: what comes first belongs to its end.
+        if self._greeting or not self._sent or self._sent[0].replies or self._reader.has_data():
+            return 0
+        place = 0
+        while self._sent and (end := self._sent[0].recognise(data, place)):
+            place = end
+            self._sent.popleft().settle()
+        return place
 
     def _take(self, reply: object) -> bool:
         """Take one reply; whether it is what must come now."""
@@ -167,7 +173,7 @@ class PeekLine(asyncio.Protocol):
         if not self._sent:
             return False
         batch = self._sent[0]
-        if len(batch.replies) < len(batch.tags):
+        if not batch.answered:
             return batch.take(reply)
         if reply != batch.nonce:
             return False
@@ -187,11 +193,11 @@ class PeekLine(asyncio.Protocol):
 
     def _check(self) -> None:
         """Ask whether the server is a master still, in a batch between the others."""
-        check = Check([b""], [], b"%s%d" % (self._nonce, next(self._count)))
+        check = Check(self._next_nonce())
         check.timer = self._loop.call_later(self._patience, self._fail)
         self._checking = self._loop.call_later(CHECK_EVERY, self._check)
         self._sent.append(check)
-        self._write(_ROLE + _command(b"ECHO", check.nonce))
+        self._write(check.octets())
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -242,26 +248,26 @@ class Peeker:
         self._failed = failed
         self._lines: list[PeekLine] = []
 
-    def glance(self, key: bytes, tag: bytes, answer: Answer) -> None:
-        """Ask for the fields of the record at `key`; `answer` is called once, without a task."""
+    def glance(self, question: Question, answer: Answer) -> None:
+        """Ask it; `answer` is called once, without a task."""
         if not self._lines:
             self._lines = [PeekLine(self._find, self._patience, self._failed) for _ in range(LINES)]
         first, second = self._lines
-        (second if second.load < first.load else first).ask(key, tag, answer)
+        (second if second.load < first.load else first).ask(question, answer)
 
-    def ask(self, key: bytes, tag: bytes) -> asyncio.Future[Fields]:
-        """The fields of the record at `key`. The future fails with ConnectionLost."""
-        future: asyncio.Future[Fields] = asyncio.get_running_loop().create_future()
+    def ask(self, question: Question) -> asyncio.Future[Said]:
+        """What is said to it. The future fails with ConnectionLost."""
+        future: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
 
-        def settle(fields: Fields | None) -> None:
+        def settle(said: Said | None) -> None:
             if future.done():
                 return
-            if fields is None:
+            if said is None:
                 future.set_exception(ConnectionLost())
             else:
-                future.set_result(fields)
+                future.set_result(said)
 
-        self.glance(key, tag, settle)
+        self.glance(question, settle)
         return future
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bff.clock import StoreClock
 from bff.config.store_url import StoreUrl
-from bff.session.batch import Fields, let_go, read_fields
+from bff.session.batch import Said, asking, heard, read_fields
 from bff.session.deadline import ConnectionLost, within
 from bff.session.forgetting import Forgetting
 from bff.session.lines import SlotLines, reach
@@ -30,6 +30,7 @@ from bff.session.store import (
     Live,
     Loaded,
     OutcomeUnknown,
+    Question,
     Release,
     StoreUnavailable,
 )
@@ -93,7 +94,6 @@ class RedisStore:
             deadline=deadline,
         )
         self._prefix = prefix
-        self._prefix_octets = f"{prefix}:".encode()
         self._channel = f"{prefix}:changes"
         self._deadline = deadline
         self._hook = hook
@@ -115,48 +115,43 @@ class RedisStore:
 
     async def peek(self, key: str) -> Live | Ended | None:
         """What is there; asked twice at most, and nothing confirmed by a script."""
-        tag = key.encode()
-        name = self._prefix_octets + tag
+        asked = self.question(key)
         try:
-            fields = await self._peeker.ask(name, tag)
+            said = await self._peeker.ask(asked)
         except ConnectionLost:
-            fields = await self._again(key)
-        return await self._confirm(key) if fields[0] is None else read_fields(fields)
+            said = await self._again(asked)
+        if isinstance(said, Live):
+            return said
+        return await self._confirm(key) if said[0] is None else read_fields(said)
 
-    async def _again(self, key: str) -> Fields:
-        name = self._name(key).encode()
+    async def _again(self, asked: Question) -> Said:
         try:
             async with asyncio.timeout(self._deadline / 2):
-                await self._topology.find(name)  # perhaps it is another server by now
+                await self._topology.find(asked.name)  # perhaps it is another server by now
                 if isinstance(self._peeker, SlotLines):
                     # Of a slot that is just moving only a script finds the key.
-                    fields: Fields = (await self._read("confirm", key))[2]
-                    return fields
-                return await self._peeker.ask(name, key.encode())
+                    said: Said = (await self._read("confirm", asked.key))[2]
+                    return said
+                return await self._peeker.ask(asked)
         except (ConnectionLost, TimeoutError) as error:
             self._nodes.tell(type(error).__name__)
             raise StoreUnavailable from None
 
-    def glance(self, key: str, then: Callable[[Live | None], None]) -> None:
+    def question(self, key: str) -> Question:
+        """With the octets that ask it."""
+        return asking(key, self._name(key).encode())
+
+    def glance(self, question: Question, then: Callable[[Live | None], None]) -> None:
         """The hot question without a task."""
-        tag = key.encode()
 
-        def answer(fields: Fields | None) -> None:
-            there: Live | Ended | None = None
-            if fields is not None and fields[0] is not None:
-                with contextlib.suppress(StoreUnavailable):
-                    there = read_fields(fields)
-            then(there if isinstance(there, Live) else None)
+        def answer(said: Said | None) -> None:
+            then(None if said is None else heard(question, said))
 
-        self._peeker.glance(self._prefix_octets + tag, tag, answer)
+        self._peeker.glance(question, answer)
 
     async def _confirm(self, key: str) -> Live | Ended | None:
         _, _, fields = await self._read("confirm", key)
         return None if fields[0] is None else read_fields(fields)
-
-    def let_go(self, key: str) -> None:
-        """Nobody here is about to ask for that key again."""
-        let_go(key.encode())
 
     async def load(self, key: str) -> Loaded | Ended | None:
         """The sealed bytes and their version."""

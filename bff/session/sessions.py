@@ -21,7 +21,7 @@ from bff.session.dealings import dealings
 from bff.session.following import Follower, Following, Seen, Told
 from bff.session.index import Index
 from bff.session.kept import KeptLogouts
-from bff.session.opened import Found, Opened
+from bff.session.opened import AtHand, Found, Opened
 from bff.session.record import Deadlines, Session, Tokens
 from bff.session.refresh import Refresher
 from bff.session.route_spend import wanted_by
@@ -94,7 +94,11 @@ class Sessions:
             raise Refused(Reason.SESSION_ENDED)  # the store will say so too in a moment
         return found
 
-    def glance(self, session_id: str, then: Callable[[Found | None], None]) -> None:
+    def at_hand(self, session_id: str) -> AtHand | None:
+        """The session as `glance` looks at it, if it is known here already."""
+        return self._opened.at_hand(session_id)
+
+    def glance(self, at_hand: AtHand, then: Callable[[Found | None], None]) -> None:
         """Call `then` with the live session whose access token is good as it is, without a task.
 
         With None where there is more to do: then `find` and `fresh` are the way.
@@ -102,7 +106,7 @@ class Sessions:
         if self.kept:
             then(None)
         else:
-            self._opened.glance(session_id, then)
+            self._opened.glance(at_hand, then)
 
     async def fresh(self, found: Found) -> Found:
         """The session with an access token that is good to use. Raises Refused."""

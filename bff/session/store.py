@@ -38,6 +38,23 @@ class Live(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seen_at: float
 
 
+class Question:
+    """One key that is asked for on every request, and what the store said of it last.
+
+    `Store.question` makes it; whoever asks keeps it. `name`, `asks` and `said` are a store's own:
+    the key as the server knows it, the octets that ask, the octets that meant `live`.
+    """
+
+    __slots__ = ("asks", "key", "live", "name", "said")
+
+    def __init__(self, key: str, name: bytes = b"", asks: bytes = b"") -> None:
+        self.key = key
+        self.name = name
+        self.asks = asks
+        self.said = b""
+        self.live: Live | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """A tombstone: why the record ended."""
@@ -107,16 +124,16 @@ class Store(Protocol):
         """What is there, by the cheapest question. None is confirmed, never guessed."""
         ...
 
-    def glance(self, key: str, then: Callable[[Live | None], None]) -> None:
-        """Call `then` once, with the record that lives, or with None: then `peek` must be asked.
-
-        The same question without a task, for those who ask it on every request. `then` raises
-        nothing.
-        """
+    def question(self, key: str) -> Question:
+        """What `glance` asks about that key."""
         ...
 
-    def let_go(self, key: str) -> None:
-        """Nobody here is about to ask for that key again; what was kept to answer faster goes."""
+    def glance(self, question: Question, then: Callable[[Live | None], None]) -> None:
+        """Call `then` once, with the record that lives, or with None: then `peek` must be asked.
+
+        What `peek` asks, without a task, for those who ask it on every request. `then` raises
+        nothing.
+        """
         ...
 
     async def load(self, key: str) -> Loaded | Ended | None:

@@ -15,8 +15,8 @@ from bff.door import known
 from bff.operate.admin.history import EVERY, HOURS
 from bff.relay.exchange import SHARED, SHARED_OCTETS
 from bff.relay.known import HEADS_KEPT, OCTETS
-from bff.session.batch import KEPT as ANSWERS_KEPT
-from bff.session.opened import UNUSED_SECONDS
+from bff.serve.running import AGE_EVERY
+from bff.session.opened import CAPACITY, UNUSED_SECONDS
 from bff.session.record import TRANSACTION_SECONDS
 from tests.ship.conftest import ROOT
 
@@ -116,12 +116,14 @@ def test_the_last_fifth_of_a_token_s_life_is_that() -> None:
 
 def test_the_bounds_of_what_is_kept_are_those_of_the_code() -> None:
     page = (ROOT / "docs/explanation/endurance.md").read_text("utf-8")
-    assert f"| {SECTIONS_KEPT:,} a worker |" in page
-    assert f"| {SECTIONS_KEPT:,} a worker, of {known.OCTETS // 1024} KiB at most |" in page
+    assert AGE_EVERY == 60
+    last_use = "two minutes after its last use"
+    sections, answers = f"{2 * SECTIONS_KEPT:,}", f"{2 * HEADS_KEPT:,}"
+    assert f"| {sections} a worker | {last_use} |" in page
+    assert f"| {sections} a worker, of {known.OCTETS // 1024} KiB at most | {last_use} |" in page
     assert f"| {SHARED} a worker, of {SHARED_OCTETS // 1024} KiB at most |" in page
-    assert f"| {HEADS_KEPT} a worker, of {OCTETS // 1024} KiB at most |" in page
-    assert f"| {ANSWERS_KEPT:,} a worker; gone" in page
+    assert f"| {answers} a worker, of {OCTETS // 1024} KiB at most | {last_use} |" in page
     assert (HOURS, EVERY) == (6, 10)
     assert "| six hours, one every ten seconds, in the supervisor |" in page
     assert UNUSED_SECONDS == 60
-    assert "| those of the last minute |" in page
+    assert f"| {CAPACITY:,} a worker | a minute after its last use |" in page

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bff.caller.request import SECTIONS_KEPT, Section, join_fields, section_of
+from bff.door.head import Head, judge
 from bff.door.known import OCTETS, known, learn, split
 from bff.problem import Headers
 
@@ -30,21 +31,25 @@ def head(target: bytes = b"/a", method: bytes = b"GET", version: bytes = b"HTTP/
     return b"%s %s %s\r\n%s" % (method, target, version, FIELDS)
 
 
-def recognise(data: bytes) -> tuple[Section, bytes] | None:
+def recognise(data: bytes) -> tuple[Head, bytes] | None:
     parts = split(data)
     found = None if parts is None else known.get(parts[0])
     return None if parts is None or found is None else (found, parts[1])
 
 
-def teach(data: bytes, read: Section | None = None) -> None:
+def judged(read: Section) -> Head:
+    return judge(read, b"/a", {b"app.example": "default"})[0]
+
+
+def teach(data: bytes, read: Head | None = None) -> None:
     """What comes twice is known."""
     for _ in range(2):
         if (parts := split(data)) is not None:
-            learn(parts[0], read or section())
+            learn(parts[0], read or judged(section()))
 
 
 def test_what_was_learnt_is_known_with_another_target() -> None:
-    first = section()
+    first = judged(section())
     teach(head(b"/a"), first)
     assert recognise(head(b"/a")) == (first, b"/a")
     assert recognise(head(b"/b?c=d%20e")) == (first, b"/b?c=d%20e")
@@ -93,11 +98,13 @@ def test_what_is_not_learnt(odd: bytes) -> None:
 
 
 def test_only_so_many_are_kept_and_the_oldest_goes_first() -> None:
-    heads = [head().replace(b"1.a.b", b"1.a.%d" % number) for number in range(SECTIONS_KEPT + 1)]
+    many = range(2 * SECTIONS_KEPT + 1)
+    heads = [head().replace(b"1.a.b", b"1.a.%d" % number) for number in many]
     for each in heads:
         teach(each)
+        assert len(known) <= 2 * SECTIONS_KEPT
     assert recognise(heads[0]) is None
-    assert all(recognise(each) is not None for each in heads[1:])
+    assert all(recognise(each) is not None for each in heads[-SECTIONS_KEPT:])
 
 
 class Heard:

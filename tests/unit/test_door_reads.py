@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from bff.caller.peer import Proxies
 from bff.caller.request import BrowserRequest
-from bff.door.head import TARGET_OCTETS, forget_sections
+from bff.door.head import TARGET_OCTETS, sections
 from bff.door.known import OCTETS, known
 from bff.door.protocol import CROWDED, Door
 from bff.door.rules import Rules
@@ -21,6 +21,8 @@ from bff.wire import Answering, Turn
 
 HOST = b"Host: app.example\r\n"
 Log = list[tuple[object, ...]]
+
+HOSTS: Mapping[bytes, str] = {b"app.example": "default"}
 
 
 class Transport(asyncio.Transport):
@@ -120,7 +122,7 @@ class Behind:
 
     @property
     def hosts(self) -> Mapping[bytes, str]:
-        return {b"app.example": "default"}
+        return HOSTS
 
     @property
     def trusted(self) -> Proxies:
@@ -217,7 +219,7 @@ def _nothing_known() -> Iterator[None]:
 
 def forget_all() -> None:
     known.forget()
-    forget_sections()
+    sections.forget()
 
 
 @settings(max_examples=5000)

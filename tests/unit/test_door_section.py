@@ -3,7 +3,7 @@
 import pytest
 
 from bff.caller.request import Section
-from bff.door.head import forget_sections, read_section
+from bff.door.head import read_section, sections
 from bff.problem import Headers, Reason, Refused
 
 FIELDS: Headers = [(b"host", b"app.example"), (b"cookie", b"bff=1.a.b"), (b"accept", b"*/*")]
@@ -71,5 +71,5 @@ def test_it_shows_nothing_of_what_it_holds() -> None:
 
 def test_all_of_it_can_be_forgotten() -> None:
     before = read()
-    forget_sections()
+    sections.forget()
     assert read() is not before

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bff.door import head
-from bff.door.head import forget_sections
+from bff.door.head import sections
 from tests.parts.config import config
 from tests.parts.raw import Raw, RawAnswer, Villain, raw, villain
 from tests.parts.site import Site, serving
@@ -651,7 +650,7 @@ def test_a_refused_head_has_no_content(wire: Raw, head: bytes, status: int) -> N
     ],
 )
 def test_only_a_small_section_is_remembered(wire: Raw, fields: bytes, kept: int) -> None:
-    forget_sections()
+    sections.forget()
     wire.send(get(fields))
     assert wire.answer().status == 200
-    assert head._remembered.cache_info().currsize == kept
+    assert len(sections) == kept

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bff.session.batch import Batch, Said, asking, heard
 from bff.session.deadline import ConnectionLost
 from bff.session.peek import Node, Peeker
+from bff.session.store import Live, Question
 
-Fields = list[bytes | None]
 Answer = Callable[[list[list[bytes]]], bytes]
 
 
@@ -93,6 +94,15 @@ def a_peeker(node: Node, patience: float) -> Peeker:
     return Peeker(find, patience, lambda _: None)
 
 
+def named(tag: bytes) -> Question:
+    return asking(tag.decode(), b"p:" + tag)
+
+
+def tag_of(said: Said) -> bytes | None:
+    assert isinstance(said, list)
+    return said[0]
+
+
 def run(answer: Answer, ask: Callable[[Peeker], Awaitable[None]]) -> None:
     serving: set[asyncio.Task[None]] = set()
 
@@ -139,8 +149,8 @@ def test_questions_of_one_turn_travel_together_and_each_gets_its_own_answer() ->
     async def ask(peeker: Peeker) -> None:
         for _ in range(3):
             tags = [b"%064d" % number for number in range(50)]
-            answers = await asyncio.gather(*(peeker.ask(b"p:" + tag, tag) for tag in tags))
-            assert [answer[0] for answer in answers] == tags
+            answers = await asyncio.gather(*(peeker.ask(named(tag)) for tag in tags))
+            assert [tag_of(answer) for answer in answers] == tags
 
     run(truthful, ask)
 
@@ -151,7 +161,7 @@ def test_questions_of_one_turn_travel_together_and_each_gets_its_own_answer() ->
 )
 def test_whoever_doubts_fails_the_whole_batch(lie: Answer) -> None:
     async def ask(peeker: Peeker) -> None:
-        asked = [peeker.ask(b"p:" + tag, tag) for tag in (b"a" * 64, b"b" * 64)]
+        asked = [peeker.ask(named(tag)) for tag in (b"a" * 64, b"b" * 64)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(answer) for answer in answers] == [ConnectionLost] * 2
 
@@ -163,10 +173,10 @@ def test_a_reply_that_nobody_asked_for_closes_the_connection_before_the_next_que
         for number in range(4):
             tag = b"%064d" % number
             try:
-                answer = await peeker.ask(b"p:" + tag, tag)
+                answer = await peeker.ask(named(tag))
             except ConnectionLost:
                 continue
-            assert answer[0] == tag
+            assert tag_of(answer) == tag
 
     run(extra, ask)
 
@@ -175,7 +185,7 @@ def test_no_redis_is_a_connection_lost_at_once() -> None:
     async def main() -> None:
         peeker = a_peeker(Node(host="127.0.0.1", port=1), 5)
         with pytest.raises(ConnectionLost):
-            await peeker.ask(b"p:a", b"a")
+            await peeker.ask(named(b"a"))
         peeker.close()
 
     asyncio.run(main())
@@ -185,14 +195,14 @@ def test_questions_asked_while_a_line_connects_open_no_second_connection() -> No
     connections = 0
 
     async def ask(peeker: Peeker) -> None:
-        async def late(tag: bytes, turns: int) -> Fields:
+        async def late(tag: bytes, turns: int) -> Said:
             for _ in range(turns):  # in every turn of the loop that connecting and greeting take
                 await asyncio.sleep(0)
-            return await peeker.ask(b"p:" + tag, tag)
+            return await peeker.ask(named(tag))
 
         tags = [b"%064d" % number for number in range(200)]
         answers = await asyncio.gather(*(late(tag, at) for at, tag in enumerate(tags)))
-        assert [answer[0] for answer in answers] == tags
+        assert [tag_of(answer) for answer in answers] == tags
 
     def counting(commands: list[list[bytes]]) -> bytes:
         nonlocal connections
@@ -201,3 +211,100 @@ def test_questions_asked_while_a_line_connects_open_no_second_connection() -> No
 
     run(counting, ask)
     assert connections <= 2
+
+
+# What is known without the parser.
+
+
+def glance(peeker: Peeker, asked: Question) -> asyncio.Future[Live | None]:
+    """As the store does."""
+    future: asyncio.Future[Live | None] = asyncio.get_running_loop().create_future()
+
+    def answer(said: Said | None) -> None:
+        assert not future.done()
+        future.set_result(None if said is None else heard(asked, said))
+
+    peeker.glance(asked, answer)
+    return future
+
+
+async def versions(peeker: Peeker, asked: list[Question]) -> list[str | None]:
+    lives = await asyncio.gather(*(glance(peeker, each) for each in asked))
+    return [None if each is None else each.version for each in lives]
+
+
+class Changing:
+    """A server whose records change when told, and that lies from then on if told so."""
+
+    def __init__(self) -> None:
+        self.version = b"v"
+        self.lie: Answer = truthful
+
+    def __call__(self, commands: list[list[bytes]]) -> bytes:
+        return self.lie(commands).replace(b"$1\r\nv\r\n", bulk(self.version))
+
+
+TWO = (b"a" * 64, b"b" * 64)
+
+
+def test_a_reply_that_is_what_it_was_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[object] = []
+    take = Batch.take
+
+    def spy(batch: Batch, reply: object) -> bool:
+        parsed.append(reply)
+        return take(batch, reply)
+
+    monkeypatch.setattr(Batch, "take", spy)
+    server = Changing()
+
+    async def ask(peeker: Peeker) -> None:
+        asked = [named(tag) for tag in TWO]
+        for _ in range(5):
+            assert await versions(peeker, asked) == ["v", "v"]
+        assert len(parsed) == 2
+        server.version = b"another"
+        assert await versions(peeker, asked) == ["another", "another"]
+        assert await versions(peeker, asked) == ["another", "another"]
+        assert len(parsed) == 4
+
+    run(server, ask)
+
+
+@pytest.mark.parametrize(
+    "lie", [swapped, shifted, wrong_nonce, missing, an_error, garbage, silent, extra]
+)
+def test_a_lie_about_what_is_known_is_found_out_as_any_other(lie: Answer) -> None:
+    server = Changing()
+
+    async def ask(peeker: Peeker) -> None:
+        asked = [named(tag) for tag in TWO]
+        for _ in range(3):
+            assert await versions(peeker, asked) == ["v", "v"]
+        server.lie = lie
+        # What comes after the nonce was asked by nobody: it is the next batch that is in doubt.
+        assert await versions(peeker, asked) == (["v", "v"] if lie is extra else [None, None])
+
+    run(server, ask)
+
+
+def gone(commands: list[list[bytes]]) -> bytes:
+    said = [fields(None) for each in commands if each[0] == b"HMGET"]
+    return b"".join(said) + truthful([each for each in commands if each[0] != b"HMGET"])
+
+
+@pytest.mark.rule("S-07")
+def test_a_record_that_is_gone_is_not_what_it_was() -> None:
+    server = Changing()
+
+    async def ask(peeker: Peeker) -> None:
+        asked = [named(tag) for tag in TWO]
+        for _ in range(3):
+            assert await versions(peeker, asked) == ["v", "v"]
+        server.lie = gone
+        assert await versions(peeker, asked) == [None, None]
+        assert [each.live for each in asked] == [None, None]
+        server.lie = truthful
+        assert await versions(peeker, asked) == ["v", "v"]
+
+    run(server, ask)

@@ -1,15 +1,35 @@
 """What a worker keeps to be quick is let go of: unused, ended, too large or out of date."""
 
+import time
+from typing import Any, TypeVar
+
 import pytest
 
+from bff.again import Recent
+from bff.door.head import sections
 from bff.door.known import known as known_heads
 from bff.relay.exchange import SHARED_OCTETS, _alike
 from bff.relay.known import known as known_answers
+from bff.relay.way import Inferred
 from bff.serve.running import Running
-from bff.session.opened import UNUSED_SECONDS
+from bff.session.opened import UNUSED_SECONDS, AtHand
 from tests.conftest import Sites
 from tests.parts.browser import browsing
+from tests.parts.race import patiently
 from tests.parts.raw import raw, villain
+
+Value = TypeVar("Value")
+
+
+def at_hand() -> set[AtHand]:
+    """The opened records that sections lead to."""
+    kept = (each for section in all_of(sections) for each in section.kept.values())
+    found = (each.at_hand for each in kept if isinstance(each, Inferred))
+    return {each for each in found if each is not None}
+
+
+def all_of(recent: Recent[Any, Value]) -> list[Value]:
+    return [*recent._young.values(), *recent._old.values()]
 
 
 def test_opened_records_are_let_go_with_all_that_leads_to_them(sites: Sites) -> None:
@@ -18,18 +38,21 @@ def test_opened_records_are_let_go_with_all_that_leads_to_them(sites: Sites) -> 
     with browsing(site) as ada, browsing(site) as grace:
         for browser, sub in ((ada, "ada"), (grace, "grace")):
             browser.sign_in(sub)
-            assert browser.fetch("GET", "/api/tasks").status_code == 200
-        assert set(opened._keys.values()) == set(opened._kept)
+            for _ in range(3):
+                assert browser.fetch("GET", "/api/tasks").status_code == 200
         assert len(opened._kept) == 2
+        held = at_hand()  # by the sections of their requests
+        assert held == set(opened._kept.values())
         ada.fetch("POST", "/bff/logout")
-        assert list(opened._keys.values()) == list(opened._kept)
         assert len(opened._kept) == 1
+        assert {each for each in held if each.found} == set(opened._kept.values())
         opened.drop_unused()
         assert len(opened._kept) == 1
         for kept in opened._kept.values():
             kept.used_at -= UNUSED_SECONDS + 1
         opened.drop_unused()
-        assert (len(opened._kept), len(opened._keys)) == (0, 0)
+        assert len(opened._kept) == 0
+        assert not any(each.found for each in held)
         assert grace.fetch("GET", "/api/tasks").status_code == 200
 
 
@@ -52,3 +75,24 @@ def test_what_is_large_is_not_shared_and_a_reload_lets_go_of_everything(sites: S
         site.run(Running(application.config, application).swap(application.config))
         assert (len(known_heads), len(known_answers)) == (0, 0)
         assert _alike.cache_info().currsize == 0
+
+
+def test_what_is_not_used_goes_by_itself(sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bff.serve.running.AGE_EVERY", 0.05)
+    with villain() as upstream:
+        site = sites(api=upstream.url, route='auth = "none"')
+        request = f"GET /api/x HTTP/1.1\r\nHost: {site.host}\r\nSec-Fetch-Site: same-origin\r\n\r\n"
+        with raw(site.port) as wire:
+            for _ in range(3):
+                wire.send(request.encode())
+                assert wire.answer().status == 200
+        assert min(len(known_heads), len(known_answers), len(sections)) > 0
+        application = site.application
+        running = Running(application.config, application)
+        site.loop.call_soon_threadsafe(running._age)
+        patience = patiently()
+        while len(known_heads) + len(known_answers) + len(sections):
+            assert patience.left()
+            time.sleep(0.02)
+        assert running._ageing is not None
+        site.loop.call_soon_threadsafe(running._ageing.cancel)
