@@ -32,12 +32,14 @@ _FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 _NOTHING: Final[Mapping[bytes, bytes]] = {}
 
 
-class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
+class Section(msgspec.Struct, eq=False, gc=False):
     """A request's method and header section, and what follows from them alone.
 
     A browser sends the same section again and again, so one value stands for all of them, and
-    whoever works something out from it may keep that in it, under a key of their own. Nothing
-    there may lead back to the section: the collector does not look into it.
+    whoever works something out from it may keep that in it, under a key of their own; `last` is
+    what was wanted of that last. `frontend`: of which the door has found it to be, among those
+    `hosts`. Nothing there may lead back to the section: the collector does not look into it.
+    Nothing else of it is ever changed.
     """
 
     method: str
@@ -50,6 +52,9 @@ class Section(msgspec.Struct, frozen=True, eq=False, gc=False):
     forwarded: bool  # a proxy, or who plays one, says for whom or how it came
     background: bool  # the page says that nobody is there (X-BFF-Background)
     kept: dict[object, Any] = msgspec.field(default_factory=dict)
+    last: Any = None
+    hosts: Mapping[bytes, str] | None = None
+    frontend: str = ""
 
     @override
     def __repr__(self) -> str:
@@ -65,8 +70,6 @@ class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     target: bytes  # path and query, octet for octet
     path: bytes
     query: bytes
-    headers: Headers
-    fields: Mapping[bytes, bytes]
     beside: Mapping[bytes, bytes]  # fields that are not of the section
     peer: str
     plain: bool  # it came without TLS, as far as a trusted proxy says
@@ -76,6 +79,16 @@ class BrowserRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __repr__(self) -> str:
         """Nothing of what it holds: cookies and codes are in it."""
         return "<BrowserRequest>"
+
+    @property
+    def headers(self) -> Headers:
+        """The fields of the section, in order."""
+        return self.section.headers
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The same by name, repeated ones joined."""
+        return self.section.fields
 
     def get(self, name: bytes) -> bytes | None:
         """The field's value, or None. A repeated field never equals a single value."""
@@ -140,8 +153,9 @@ def read_request(
     `beside`: the fields of `BESIDE`.
     """
     path, _, query = target.partition(b"?")
-    fields, peer, plain = section.fields, hop, False
+    peer, plain = hop, False
     if section.forwarded:
+        fields = section.fields
         peer = client_address(hop, fields.get(b"x-forwarded-for"), trusted)
         plain = came_plain(fields.get(b"x-forwarded-proto"), hop=hop, trusted=trusted)
     aside = join_fields(beside)[0] if beside else _NOTHING
@@ -151,8 +165,6 @@ def read_request(
         target=target,
         path=path,
         query=query,
-        headers=section.headers,
-        fields=fields,
         beside=aside,
         peer=peer,
         plain=plain,

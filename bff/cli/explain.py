@@ -72,10 +72,10 @@ def explain(config: Config, method: str, target: str) -> Explanation:
     raw = target.encode("utf-8", "surrogateescape")
     try:
         section = read_section(method, "1.1", headers, asked=False, remember=False)
-        head, path_and_query = judge(section, raw, known)
+        head = judge(section, raw, known)
         if head.answered_here:
             return replace(so_far, answered_by="the door")
-        request = _request(section, path_and_query)
+        request = _request(section, head.target)
         route = route_table(frontend.routes).match(request.path)
     except Refused as refused:
         return _refused(so_far, refused)

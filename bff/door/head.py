@@ -28,16 +28,15 @@ sections: Final[Recent[_Read, Section]] = Recent(SECTIONS_KEPT)  # and what othe
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A head that may go on, but for its target."""
+    """A head that may go on: its target in origin-form, octet for octet."""
 
-    section: Section
-    hosts: Mapping[bytes, str]  # among which its host was found
+    target: bytes
     frontend: str  # the name of the one that answers for this host
     answered_here: bool  # OPTIONS * and OPTIONS that may go no further (RFC 9110 §9.3.7, §7.6.2)
 
     @override
     def __repr__(self) -> str:
-        """Nothing of what it holds: cookies are in it."""
+        """Nothing of what it holds: a target may hold a code."""
         return "<Head>"
 
 
@@ -75,18 +74,14 @@ def _read_section(
     return section_of(method, listed, fields, upgrade=judge_upgrade(fields, asked=asked))
 
 
-def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> tuple[Head, bytes]:
-    """The head, if it is a request to one of our hosts, and its target in origin-form.
-
-    Octet for octet. Raises Refused.
-    """
+def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> Head:
+    """The head, if it is a request to one of our hosts. Raises Refused."""
     origin_form, authority = _origin_form(section.method, target)
-    frontend = _frontend(section.fields.get(b"host"), authority, hosts)
+    frontend = frontend_of(section, hosts, authority)
     here = section.method == "OPTIONS" and (
         origin_form == b"*" or _goes_no_further(section.fields.get(b"max-forwards", b""))
     )
-    head = Head(section=section, hosts=hosts, frontend=frontend, answered_here=here)
-    return head, origin_form
+    return Head(target=origin_form, frontend=frontend, answered_here=here)
 
 
 def _goes_no_further(max_forwards: bytes) -> bool:
@@ -97,8 +92,13 @@ def _goes_no_further(max_forwards: bytes) -> bool:
 _ONCE: Final = frozenset({b"host", b"transfer-encoding", b"content-length"})
 
 
-def _frontend(host: bytes | None, authority: bytes | None, hosts: Mapping[bytes, str]) -> str:
-    """The front end of the host; the authority of an absolute form takes its place (Q-13)."""
+def frontend_of(
+    section: Section, hosts: Mapping[bytes, str], authority: bytes | None = None
+) -> str:
+    """The front end of the host; the authority of an absolute form takes its place (Q-13).
+
+    Raises Refused: BAD_REQUEST, UNKNOWN_ORIGIN."""
+    host = section.fields.get(b"host")
     if host is None or (host not in hosts and not _HOST.fullmatch(host)):
         raise Refused(Reason.BAD_REQUEST)
     frontend = hosts.get((authority or host).lower())

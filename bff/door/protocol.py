@@ -7,6 +7,7 @@ timers run for head and progress, and every refusal is ours.
 
 import asyncio
 import secrets
+import sys
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bff.caller.peer import unmapped
-from bff.caller.request import BESIDE, read_request
+from bff.caller.request import BESIDE, Section, read_request
 from bff.door.answers import meaning, options
 from bff.door.cycle import Cycle, Prepared, asgi_scope
 from bff.door.date import date_line
@@ -63,8 +64,8 @@ class Door(HttpToolsProtocol):
         self._in_body = False
         self._at_rest = True  # the parser stands before a request, as on a new connection
         self._goes_on = False  # it will do so again after the present one
-        # Each head that the parser finds in one read; None where it may not be known by its octets.
-        self._heads: list[Head | None] = []
+        # Of each head that the parser finds in one read, the section if it may be known by it.
+        self._heads: list[Section | None] = []
         self._unlike = False  # the last head was one that cannot come again
         self._beside: Headers = []  # fields of one request, which are not of its section
         self._asks_head = False  # nothing of an answer but its head is wanted
@@ -125,17 +126,18 @@ class Door(HttpToolsProtocol):
     def _read(self, data: bytes) -> None:
         """Let the parser read it, unless it is a head that has been read before."""
         parts = split(data) if self._at_rest and not self._unlike else None
-        head = None if parts is None else known.get(parts[0])
-        if parts is not None and head is not None and head.hosts is self.behind.hosts:
-            self._asks_head = head.section.method == "HEAD"
-            self._begin(head, parts[1], version="1.1", goes_on=True)
+        section = None if parts is None else known.get(parts[0])
+        if parts is not None and section is not None and section.hosts is self.behind.hosts:
+            self._asks_head = section.method == "HEAD"
+            head = Head(target=parts[1], frontend=section.frontend, answered_here=False)
+            self._begin(section, head, version="1.1", goes_on=True)
             self.on_message_complete()
             return
         self._heads.clear()
         self.parser.feed_data(data)
         heads, self._heads = self._heads, []
         if parts is not None and self._at_rest and len(heads) == 1 and heads[0] is not None:
-            learn(parts[0], heads[0])
+            learn(parts[0], heads[0], self.behind.hosts)
 
     def _after_upgrade(self, data: bytes) -> None:
         """Octets of a WebSocket that is open, or of a browser that does not wait until it is."""
@@ -193,8 +195,9 @@ class Door(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
-        method = self.parser.get_method()
-        self._asks_head = method == b"HEAD"
+        # One word for all: what is of each section is far away when its turn comes again.
+        method = sys.intern(self.parser.get_method().decode("ascii"))
+        self._asks_head = method == "HEAD"
         target = b"".join(self._raw)
         if len(target) > TARGET_OCTETS:
             raise Refused(Reason.TARGET_TOO_LONG)
@@ -208,26 +211,25 @@ class Door(HttpToolsProtocol):
         version = self.parser.get_http_version()
         asked = bool(self.parser.should_upgrade())
         section = read_section(
-            method.decode("ascii"),
+            method,
             version,
             self.headers,
             asked=asked,
             remember=remember,
         )
         goes_on = version == "1.1" and not asked and self.parser.should_keep_alive()
-        head, target = judge(section, target, self.behind.hosts)
+        head = judge(section, target, self.behind.hosts)
         plain = goes_on and remember and not (section.has_body or self._beside)
-        self._heads.append(head if plain else None)
+        self._heads.append(section if plain and not head.answered_here else None)
         self._unlike = bool(self._beside)  # through that proxy come more of the kind
-        self._begin(head, target, version=version, goes_on=goes_on)
+        self._begin(section, head, version=version, goes_on=goes_on)
 
-    def _begin(self, head: Head, target: bytes, *, version: str, goes_on: bool) -> None:
+    def _begin(self, section: Section, head: Head, *, version: str, goes_on: bool) -> None:
         """Let the request be answered in its turn.
 
         `goes_on`: the parser will stand before another request when this one is complete.
         """
         self._goes_on = goes_on
-        section = head.section
         self._upgrading = section.upgrade
         turn = Turn(
             wire=self,
@@ -237,20 +239,19 @@ class Door(HttpToolsProtocol):
             expects_continue=section.expects_continue and version == "1.1",
             upgrade=section.upgrade,
         )
-        self.enqueue(self._answering(head, target, turn))
+        self.enqueue(self._answering(section, head, turn))
         self._in_body = True  # until the message is complete
         self._beside_body = 0
 
-    def _answering(self, head: Head, target: bytes, turn: Turn) -> Answering:
+    def _answering(self, section: Section, head: Head, turn: Turn) -> Answering:
         """Who answers the request."""
-        section = head.section
         if head.answered_here:
             answer = options(secure=self.rules.secure)
             return Prepared(self, answer, keep_alive=turn.keep_alive and not section.has_body)
         if turn.upgrade and (self.turns.current is not None or self.turns.waiting):
             raise Refused(Reason.BAD_REQUEST)  # frames could not wait for its turn
         request = read_request(
-            section, target, hop=self._hop, trusted=self.behind.trusted, beside=self._beside
+            section, head.target, hop=self._hop, trusted=self.behind.trusted, beside=self._beside
         )
         answering = self.behind.lane(head.frontend, request, turn)
         if answering is not None:

@@ -56,8 +56,12 @@ class Relay:
         """The session that the request is to use; None: it goes without. Raises Refused."""
         if self.way.for_all:
             return None
+        so_far = inferred(self.way, request.section)
+        if so_far.session_id is not None:
+            return so_far.session_id
         try:
-            return self.cookies.read_session(request)
+            so_far.session_id = self.cookies.read_session(request)
+            return so_far.session_id
         except Refused as refused:
             if not self._goes_as_nobody(refused):
                 raise

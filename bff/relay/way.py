@@ -58,19 +58,25 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Inferred:
     """What follows from a section on one route, as far as it was needed; kept with the section."""
 
-    __slots__ = ("admitted", "at_hand", "passed")
+    __slots__ = ("admitted", "at_hand", "passed", "session_id", "way")
 
-    def __init__(self) -> None:
+    def __init__(self, way: Relayed) -> None:
+        self.way = way
         self.admitted = False
+        self.session_id: str | None = None
         self.passed: Passed | None = None
         self.at_hand: AtHand | None = None  # the session that its cookie names
 
 
 def inferred(way: Relayed, section: Section) -> Inferred:
     """What follows from that section on that route."""
+    last = section.last
+    if isinstance(last, Inferred) and last.way is way:
+        return last
     found: Inferred | None = section.kept.get(way)
     if found is None:
-        found = section.kept[way] = Inferred()
+        found = section.kept[way] = Inferred(way)
+    section.last = found
     return found
 
 

@@ -5,7 +5,6 @@ ended anywhere is refused by the very next request everywhere.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -23,8 +22,8 @@ from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
 from bff.session.store import Ended, Live, Question, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
-CAPACITY: Final = 8192  # records; the least recently used goes first
-USED_JUST_NOW: Final = 1.0  # seconds in which a further use is not written down
+CAPACITY: Final = 8192  # records; the oldest goes first
+SLIDE_AT_MOST: Final = 60.0  # seconds; a session may end that much early, never late
 
 _REASONS: Final = frozenset(
     {
@@ -65,6 +64,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     live: Live
     session: Session
     quiet_until: float  # store time until which the access token is good as it is
+    slide_at: float  # store time from which on a use pushes the idle deadline out
     bearer: bytes  # the access token, as octets
     proof_key: DpopKey | None = None  # that it is bound to, if it is
     route_tokens: Mapping[str, RouteShown] = _NONE
@@ -83,12 +83,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class AtHand:
     """A record that is kept opened. Whoever holds on to it holds nothing once it is let go of."""
 
-    __slots__ = ("found", "question", "used_at")
+    __slots__ = ("found", "question", "used")
 
     def __init__(self, question: Question) -> None:
         self.question = question
         self.found: Found | None = None
-        self.used_at = 0.0
+        self.used = True  # since the last sweep
 
 
 def why_ended(ended: Ended) -> Refused:
@@ -115,7 +115,8 @@ class Opened:
         self._refresh = frontend.refresh
         self._lifetime = frontend.session.lifetime
         self._issuers = frozenset(each.issuer for each in frontend.providers.values())
-        self._kept: OrderedDict[str, AtHand] = OrderedDict()  # by key
+        self._slide = min(frontend.session.idle / 20, SLIDE_AT_MOST)
+        self._kept: dict[str, AtHand] = {}  # by key
 
     def key(self, session_id: str) -> str:
         """The store key of a session id."""
@@ -171,15 +172,18 @@ class Opened:
     def _as_told(self, kept: AtHand, live: Live) -> Found | None:
         """The opened record, if it is still the one that the store tells of."""
         found = kept.found
-        if found is None or found.version != live.version:
+        if found is None:
             return None
-        now = self._clock.now()
-        if now - kept.used_at > USED_JUST_NOW:  # else its neighbours need not be touched
-            kept.used_at = now
-            self._kept.move_to_end(found.key)
-        if found.live is not live:
-            found = kept.found = structs.replace(found, live=live)
+        kept.used = True
+        if found.live is live:
+            return found
+        if found.version != live.version:
+            return None
+        found = kept.found = structs.replace(found, live=live, slide_at=self._slide_at(live))
         return found
+
+    def _slide_at(self, live: Live) -> float:
+        return live.seen_at + self._slide
 
     async def _open(self, key: str, session_id: str, live: Live) -> Found:
         loaded = await self._store.load(key)
@@ -219,6 +223,7 @@ class Opened:
                 quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
                 self._end(session),
             ),
+            slide_at=self._slide_at(live),
             bearer=tokens.access_token.encode(),
             proof_key=_proof_key(session, tokens),
             route_tokens=self._route_tokens(session) if session.route_tokens else _NONE,
@@ -226,8 +231,7 @@ class Opened:
         kept = self._kept.get(key)
         if kept is None:
             kept = self._kept[key] = AtHand(self._store.question(key))
-        kept.found, kept.used_at = found, self._clock.now()
-        self._kept.move_to_end(key)
+        kept.found, kept.used = found, True
         if len(self._kept) > CAPACITY:
             self.forget(next(iter(self._kept)))
         return found
@@ -253,13 +257,14 @@ class Opened:
             kept.found = None  # whoever holds on to it
 
     async def sweep(self) -> None:
-        """For ever: drop what has not been used for a minute. Secrets should not linger."""
+        """For ever: drop what has not been used of late. Secrets should not linger."""
         while True:
             await asyncio.sleep(UNUSED_SECONDS / 2)
             self.drop_unused()
 
     def drop_unused(self) -> None:
-        """Drop what has not been used for a minute."""
-        limit = self._clock.now() - UNUSED_SECONDS
-        for key in [key for key, kept in self._kept.items() if kept.used_at < limit]:
-            self.forget(key)
+        """Drop what has not been used since the last time."""
+        for key, kept in list(self._kept.items()):
+            if not kept.used:
+                self.forget(key)
+            kept.used = False

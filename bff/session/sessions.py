@@ -31,7 +31,6 @@ from bff.session.store import EndAnswer, OutcomeUnknown, Store, StoreUnavailable
 from bff.session.watch import Watch
 
 UNSURE_KEPT: Final = 1024  # ends of sessions whose answers were lost
-SLIDE_AT_MOST: Final = 60.0  # seconds; a session may end that much early, never late
 
 
 class Sessions:
@@ -175,8 +174,7 @@ class Sessions:
 
     def slide(self, found: Found) -> None:
         """Push the idle deadline out, behind the caller; only now and then (S-11)."""
-        rest = min(self.frontend.session.idle / 20, SLIDE_AT_MOST)
-        if self.clock.now() - found.live.seen_at < rest or found.key in self._sliding:
+        if self.clock.now() < found.slide_at or found.key in self._sliding:
             return
         self._sliding.add(found.key)
         self.background.run(self._slide(found.key))

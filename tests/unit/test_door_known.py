@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bff.caller.request import SECTIONS_KEPT, Section, join_fields, section_of
-from bff.door.head import Head, judge
 from bff.door.known import OCTETS, known, learn, split
 from bff.problem import Headers
 
@@ -31,25 +30,21 @@ def head(target: bytes = b"/a", method: bytes = b"GET", version: bytes = b"HTTP/
     return b"%s %s %s\r\n%s" % (method, target, version, FIELDS)
 
 
-def recognise(data: bytes) -> tuple[Head, bytes] | None:
+def recognise(data: bytes) -> tuple[Section, bytes] | None:
     parts = split(data)
     found = None if parts is None else known.get(parts[0])
     return None if parts is None or found is None else (found, parts[1])
 
 
-def judged(read: Section) -> Head:
-    return judge(read, b"/a", {b"app.example": "default"})[0]
-
-
-def teach(data: bytes, read: Head | None = None) -> None:
+def teach(data: bytes, read: Section | None = None) -> None:
     """What comes twice is known."""
     for _ in range(2):
         if (parts := split(data)) is not None:
-            learn(parts[0], read or judged(section()))
+            learn(parts[0], read or section(), {b"app.example": "default"})
 
 
 def test_what_was_learnt_is_known_with_another_target() -> None:
-    first = judged(section())
+    first = section()
     teach(head(b"/a"), first)
     assert recognise(head(b"/a")) == (first, b"/a")
     assert recognise(head(b"/b?c=d%20e")) == (first, b"/b?c=d%20e")

@@ -22,7 +22,7 @@ from bff.wire import Answering, Turn
 HOST = b"Host: app.example\r\n"
 Log = list[tuple[object, ...]]
 
-HOSTS: Mapping[bytes, str] = {b"app.example": "default"}
+HOSTS: Mapping[bytes, str] = {b"app.example": "default", b"shop.example": "shop"}
 
 
 class Transport(asyncio.Transport):
@@ -131,6 +131,7 @@ class Behind:
     def lane(self, frontend: str, request: BrowserRequest, turn: Turn) -> Answering | None:
         if request.target == b"/broken":
             raise KeyError
+        self.log.append((frontend,))
         self.asked.append(Exchange(request, turn, self.log))
         return self.asked[-1]
 
@@ -180,6 +181,10 @@ READS = [
     GET.replace(b"GET", b"HEAD").replace(b"/a", b"/broken"),
     GET.replace(b"/a", b"/\x01"),
     GET.replace(b"/a", b"http://app.example/a"),
+    GET.replace(b"/a", b"http://shop.example/a"),
+    GET.replace(HOST, b"Host: shop.example\r\n"),
+    GET.replace(b"GET", b"OPTIONS"),
+    GET.replace(b"GET", b"OPTIONS").replace(HOST, HOST + b"Max-Forwards: 0\r\n"),
     GET.replace(b"/a", b"/a#b"),
     GET.replace(b"1.1", b"1.0"),
     GET.replace(HOST, CLOSE),
@@ -235,6 +240,21 @@ async def compared(reads: list[bytes]) -> None:
         expected = await heard(reads)
     for _ in range(3):
         assert await heard(reads) == expected
+
+
+def test_whoever_names_another_host_in_a_target_leads_nobody_there() -> None:
+    """Not even those who send the same section: it is known for its own host (Q-13)."""
+    elsewhere = GET.replace(b"/a", b"http://shop.example/a")
+    log = asyncio.run(heard([GET, GET, elsewhere, GET, elsewhere, elsewhere, GET]))
+    told = [each[0] for each in log if each in (("default",), ("shop",))]
+    assert told == ["default", "default", "shop", "default", "shop", "shop", "default"]
+
+
+def test_what_the_door_answers_itself_it_goes_on_to_answer() -> None:
+    last = GET.replace(b"GET", b"OPTIONS").replace(HOST, HOST + b"Max-Forwards: 0\r\n")
+    log = asyncio.run(heard([last] * 4))
+    assert log.count(("written", b"HTTP/1.1 200 OK")) == 4
+    assert ("default",) not in log
 
 
 def test_a_known_head_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

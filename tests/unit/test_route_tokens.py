@@ -64,6 +64,7 @@ def found(
         live=LIVE,
         session=whole,
         quiet_until=1e9,
+        slide_at=1e9,
         bearer=b"own",
         route_tokens={name: shown},
     )
