@@ -243,6 +243,64 @@ def _ratio(ours: list[float], theirs: list[float]) -> str:
     return f"{statistics.median(a / b for a, b in zip(ours, theirs, strict=True)):.2f}"
 
 
+def _spread(runs: list[Figures], others: list[Figures]) -> str:
+    """The ratios within each round: their median, the least and the most."""
+    pairs = list(zip(runs, others, strict=True))
+    ratios = {
+        "requests/s": sorted(run.rate / other.rate for run, other in pairs),
+        "CPU per request": sorted(run.cpu / other.cpu for run, other in pairs),
+    }
+    return ", ".join(
+        f"{name} {statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
+        for name, found in ratios.items()
+    )
+
+
+def against_one(
+    results: dict[tuple[str, str], list[Figures]], peers: list[Peer], loads: tuple[Load, ...]
+) -> None:
+    """Many sessions against one, and what of it is noise."""
+    one, *others = loads
+    print(f"\nAgainst {one.name}. nginx has no sessions: to it they are as many cookies.")
+    for peer in peers:
+        for load in others:
+            told = _spread(results[load.name, peer.name], results[one.name, peer.name])
+            print(f"{peer.name}, {load.name}: {told}")
+
+
+def run(rounds: int, seconds: int, sessions: int) -> None:
+    """Every load on every system, in turn, so many rounds."""
+    results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
+    one = Load("one session, by script", "/api/1k", 32)
+    many = Load(f"{sessions} sessions, by script", "/api/1k", 32)
+    again = Load("one session again: what is noise", "/api/1k", 32)
+    proxied = Load("32 connections, 14 headers, through a proxy", "/api/1k", 32, BROWSER_HEADERS)
+    own_heads = Load("the same, and no answer's head twice", "/api/own/1k", 32, BROWSER_HEADERS)
+    with (
+        tempfile.TemporaryDirectory(prefix="bff-bench-") as name,
+        field(Path(name), sessions) as (found, one_session, many_sessions),
+    ):
+        proxy = _proxied(Path(name) / "proxied.lua")
+        compared = [found[0], found[-1]]
+        scripted = ((one, one_session), (many, many_sessions), (again, one_session))
+        plan: list[tuple[Load, list[Peer], Path | None]] = [
+            *((load, found, None) for load in LOADS),
+            *((load, found, proxy) for load in (proxied, own_heads)),
+            *((load, [peer], script) for peer in compared for load, script in scripted),
+        ]
+        for _ in range(rounds):
+            for load, peers_of_it, script in plan:
+                for peer in peers_of_it:
+                    if load in (one, many, again):
+                        # A session is slid at its first request in a minute: no part of 3 s.
+                        measure(peer, load, WARM_UP, script)
+                    figures = measure(peer, load, seconds, script)
+                    results[load.name, peer.name].append(figures)
+        shown = [load.name for load in (*LOADS, proxied, own_heads, one, many)]
+        table(results, [peer.name for peer in found], shown)
+        against_one(results, compared, (one, many, again))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -252,39 +310,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.workers:
         workers(asked.rounds, asked.seconds)
-        return
-    results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
-    with (
-        tempfile.TemporaryDirectory(prefix="bff-bench-") as name,
-        field(Path(name), asked.sessions) as (found, one_session, many_sessions),
-    ):
-        one = Load("32 connections, one session, by script", "/api/1k", 32)
-        many = Load(f"32 connections, {asked.sessions} sessions, by script", "/api/1k", 32)
-        ours = found[-1]
-        proxied = Load(
-            "32 connections, 14 headers, through a proxy", "/api/1k", 32, BROWSER_HEADERS
-        )
-        own_heads = Load("the same, and no answer's head twice", "/api/own/1k", 32, BROWSER_HEADERS)
-        script_of_proxy = _proxied(Path(name) / "proxied.lua")
-        for _ in range(asked.rounds):
-            for load in LOADS:
-                for peer in found:
-                    results[load.name, peer.name].append(measure(peer, load, asked.seconds))
-            for load in (proxied, own_heads):
-                for peer in found:
-                    figures = measure(peer, load, asked.seconds, script_of_proxy)
-                    results[load.name, peer.name].append(figures)
-            for load, script in ((one, one_session), (many, many_sessions)):
-                # A session is slid at its first request in a minute: that is no part of 3 s.
-                measure(ours, load, WARM_UP, script)
-                figures = measure(ours, load, asked.seconds, script)
-                results[load.name, ours.name].append(figures)
-        names = [peer.name for peer in found]
-        table(results, names, [load.name for load in (*LOADS, proxied, own_heads, one, many)])
-        runs = (results[many.name, ours.name], results[one.name, ours.name])
-        print(f"\n{asked.sessions} sessions against one, both by script: requests/s "
-              + _ratio(*([run.rate for run in each] for each in runs)) + ", CPU per request "
-              + _ratio(*([run.cpu for run in each] for each in runs)))  # fmt: skip
+    else:
+        run(asked.rounds, asked.seconds, asked.sessions)
 
 
 if __name__ == "__main__":

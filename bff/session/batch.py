@@ -7,7 +7,7 @@ compared with the last one, and not parsed.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
@@ -15,13 +15,14 @@ from typing import Final
 from typing_extensions import override
 
 from bff.journal.metrics import STORE_SECONDS, timed
-from bff.session.store import Ended, Live, Question, StoreUnavailable
+from bff.session.store import Ended, Glimpse, Live, Question, StoreUnavailable
 
 _PEEKS: Final = timed(STORE_SECONDS, "peek")
 FIELDS: Final = (b"t", b"v", b"ia", b"ab", b"rf", b"se", b"r")
+GLANCED: Final = (b"t", b"v", b"se")  # those of them that must be known on every request
 
 Fields = list[bytes | None]
-Said = Fields | Live  # what a server replied, or what that same reply meant the last time
+Said = Fields | Glimpse  # what a server replied, or what that same reply meant the last time
 Answer = Callable[[Said | None], None]  # None: the connection is lost, or in doubt
 
 
@@ -35,26 +36,47 @@ def command(*parts: bytes) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(map(bulk, parts))
 
 
-_NIL: Final = b"$-1\r\n"
-_HMGET: Final = b"*%d\r\n" % (2 + len(FIELDS)) + bulk(b"HMGET")
-_ASKED: Final = b"".join(map(bulk, FIELDS))
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """A question that is asked once."""
+
+    key: str
+    name: bytes
+    asks: bytes = b""
+    size: int = 0
+    said: bytes = b""
+    glimpse: Glimpse | None = None
 
 
-def asking(key: str, name: bytes) -> Question:
-    """What asks for the fields of the record at `name`, whose tag is its key."""
-    return Question(key, name, b"".join((_HMGET, bulk(name), _ASKED)))
+def asked(key: str, name: bytes) -> Asked:
+    """A question for the fields of the record at `name`, whose tag is its key."""
+    found = Asked(key=key, name=name)
+    ask_for(found, FIELDS)
+    return found
 
 
-def heard(asked: Question, said: Said) -> Live | None:
-    """The record that lives, if that is what was said; the octets that say so are kept."""
+def ask_for(question: Question, fields: Sequence[bytes]) -> None:
+    """Let it ask for those fields; the first must be the tag."""
+    question.size = len(fields)
+    question.asks = command(b"HMGET", question.name, *fields)
+
+
+def heard(question: Question, said: Said) -> Glimpse | None:
+    """What lives, if that is what was said; the octets that say so are kept with the question."""
     if not isinstance(said, list):
         return said
-    there: Live | Ended | None = None
-    with contextlib.suppress(StoreUnavailable):
-        there = None if said[0] is None else read_fields(said)
-    asked.live = there if isinstance(there, Live) else None
-    asked.said = b"" if asked.live is None else _replied(said)
-    return asked.live
+    tag, version, seen_at = said
+    question.glimpse = None
+    with contextlib.suppress(*_GARBLED):  # garbled on the way
+        # Without its tag an answer proves nothing; a tombstone has neither of the others.
+        if tag is not None and version is not None and seen_at:
+            question.glimpse = Glimpse(version=version.decode(), seen_at=_seconds(seen_at))
+            question.said = _replied(said)
+    return question.glimpse
+
+
+_GARBLED: Final = (ValueError, AttributeError, TypeError)  # no number, or an error in a field
+_NIL: Final = b"$-1\r\n"
 
 
 def _replied(fields: Fields) -> bytes:
@@ -90,23 +112,24 @@ class Batch:
 
         0 where one of them is not, or the nonce: then the parser is to say what they are.
         """
-        lives: list[Said] = []
+        known: list[Said] = []
         for each in self.questions:
-            if each.live is None or not data.startswith(each.said, start):
+            if each.glimpse is None or not data.startswith(each.said, start):
                 return 0
             start += len(each.said)
-            lives.append(each.live)
+            known.append(each.glimpse)
         nonce = bulk(self.nonce)
         if not data.startswith(nonce, start):
             return 0
-        self.replies = lives
+        self.replies = known
         return start + len(nonce)
 
     def take(self, reply: object) -> bool:
         """Take the next reply before the nonce; whether it can be the right one."""
-        if not isinstance(reply, list) or len(reply) != len(FIELDS):
+        question = self.questions[len(self.replies)]
+        if not isinstance(reply, list) or len(reply) != question.size:
             return False
-        if reply[0] is not None and reply[0] != self.questions[len(self.replies)].key.encode():
+        if reply[0] is not None and reply[0] != question.key.encode():
             return False
         self.replies.append(reply)
         return True
@@ -175,7 +198,7 @@ def read_fields(fields: Fields) -> Live | Ended:
                 refresh_at=_seconds(refresh_at) if refresh_at else None,
                 seen_at=_seconds(seen_at),
             )
-    except (ValueError, AttributeError):  # garbled on the way: no number, or an error in a field
+    except _GARBLED:
         raise StoreUnavailable from None
     raise StoreUnavailable  # a hash of ours without these was never written by us
 

@@ -8,7 +8,7 @@ import ssl
 from functools import cached_property
 
 from bff.config.store_url import Address, StoreKind, StoreUrl
-from bff.session.batch import Answer, Said
+from bff.session.batch import Answer, Fields
 from bff.session.deadline import ConnectionLost
 from bff.session.nodes import Access, Nodes
 from bff.session.peek import Node, Peeker
@@ -64,9 +64,9 @@ class SlotLines:
         self._patience = patience
         self._peekers: dict[Address, Peeker] = {}
 
-    def ask(self, question: Question) -> asyncio.Future[Said]:
-        """What is said to it. ConnectionLost at once if nobody is known to have its record, else
-        from the future."""
+    def ask(self, question: Question) -> asyncio.Future[Fields]:
+        """The fields that it asks for. ConnectionLost at once if nobody is known to have its
+        record, else from the future."""
         peeker = self._to(question.name)
         if peeker is None:
             raise ConnectionLost

@@ -17,6 +17,7 @@ from bff.session.store import (
     ENDED_BYTES_SECONDS,
     EndAnswer,
     Ended,
+    Glimpse,
     Lease,
     LeaseOutcome,
     Live,
@@ -91,16 +92,18 @@ class MemoryStore:
             seen_at=entry.seen_at,
         )
 
-    def question(self, key: str) -> Question:
+    def prepare(self, question: Question) -> None:
         """There is nothing to it but the key."""
-        return Question(key)
 
-    def glance(self, question: Question, then: Callable[[Live | None], None]) -> None:
+    def glance(self, question: Question, then: Callable[[Glimpse | None], None]) -> None:
         """The hot question without a task; where a test makes trouble, `peek` is to meet it."""
 
         def answer() -> None:
             there = self._peek(question.key) if self._hook is _nothing_special else None
-            then(there if isinstance(there, Live) else None)
+            if isinstance(there, Live):
+                then(Glimpse(version=there.version, seen_at=there.seen_at))
+            else:
+                then(None)
 
         asyncio.get_running_loop().call_soon(answer)
 

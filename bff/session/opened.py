@@ -19,7 +19,7 @@ from bff.problem import Reason, Refused
 from bff.provider.dpop import DpopKey, open_dpop_key
 from bff.session.record import RouteToken, Session, Tokens, quiet_until
 from bff.session.seal import KeyUnknown, SealBroken, Sealer, store_key
-from bff.session.store import Ended, Live, Question, Store, StoreUnavailable
+from bff.session.store import Ended, Glimpse, Live, Store, StoreUnavailable
 
 UNUSED_SECONDS: Final = 60.0
 CAPACITY: Final = 8192  # records; the oldest goes first
@@ -61,7 +61,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str
     session_id: str
     version: str
-    live: Live
+    live: Live  # when the store was last asked for all of it
     session: Session
     quiet_until: float  # store time until which the access token is good as it is
     slide_at: float  # store time from which on a use pushes the idle deadline out
@@ -81,12 +81,19 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AtHand:
-    """A record that is kept opened. Whoever holds on to it holds nothing once it is let go of."""
+    """A record that is kept opened, and the store's question about it.
 
-    __slots__ = ("found", "question", "used")
+    Whoever holds on to it holds nothing once it is let go of.
+    """
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
+    __slots__ = ("asks", "found", "glimpse", "key", "known", "name", "said", "size", "used")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.name = self.asks = self.said = b""
+        self.size = 0
+        self.glimpse: Glimpse | None = None
+        self.known: Glimpse | None = None  # the last that was one of this very version
         self.found: Found | None = None
         self.used = True  # since the last sweep
 
@@ -163,27 +170,35 @@ class Opened:
         way; `then` raises nothing.
         """
 
-        def seen(live: Live | None) -> None:
-            found = None if live is None else self._as_told(kept, live)
+        def seen(glimpse: Glimpse | None) -> None:
+            found = None if glimpse is None else self._as_seen(kept, glimpse)
             then(found if found is not None and self._clock.now() < found.quiet_until else None)
 
-        self._store.glance(kept.question, seen)
+        self._store.glance(kept, seen)
 
-    def _as_told(self, kept: AtHand, live: Live) -> Found | None:
-        """The opened record, if it is still the one that the store tells of."""
+    def _as_seen(self, kept: AtHand, glimpse: Glimpse) -> Found | None:
+        """The opened record, if it is still the one of which the store gives a glimpse."""
         found = kept.found
         if found is None:
             return None
         kept.used = True
-        if found.live is live:
+        if kept.known is glimpse:
             return found
-        if found.version != live.version:
+        if found.version != glimpse.version:
             return None
-        found = kept.found = structs.replace(found, live=live, slide_at=self._slide_at(live))
+        found = structs.replace(found, slide_at=glimpse.seen_at + self._slide)
+        kept.known, kept.found = glimpse, found
         return found
 
-    def _slide_at(self, live: Live) -> float:
-        return live.seen_at + self._slide
+    def _as_told(self, kept: AtHand, live: Live) -> Found | None:
+        """The same, with all that the store tells of it."""
+        found = kept.found
+        if found is None or found.version != live.version:
+            return None
+        kept.used = True
+        found = structs.replace(found, live=live, slide_at=live.seen_at + self._slide)
+        kept.found = found
+        return found
 
     async def _open(self, key: str, session_id: str, live: Live) -> Found:
         loaded = await self._store.load(key)
@@ -223,15 +238,16 @@ class Opened:
                 quiet_until(tokens, ahead=settings.ahead, jitter=settings.jitter),
                 self._end(session),
             ),
-            slide_at=self._slide_at(live),
+            slide_at=live.seen_at + self._slide,
             bearer=tokens.access_token.encode(),
             proof_key=_proof_key(session, tokens),
             route_tokens=self._route_tokens(session) if session.route_tokens else _NONE,
         )
         kept = self._kept.get(key)
         if kept is None:
-            kept = self._kept[key] = AtHand(self._store.question(key))
-        kept.found, kept.used = found, True
+            kept = self._kept[key] = AtHand(key)
+            self._store.prepare(kept)
+        kept.found, kept.known, kept.used = found, None, True
         if len(self._kept) > CAPACITY:
             self.forget(next(iter(self._kept)))
         return found

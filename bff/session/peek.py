@@ -22,7 +22,7 @@ import hiredis
 from typing_extensions import override
 
 from bff.journal.metrics import STORE_ERRORS, count
-from bff.session.batch import ROLE, Answer, Batch, Check, Said, command, is_master
+from bff.session.batch import ROLE, Answer, Batch, Check, Fields, Said, command, is_master
 from bff.session.deadline import ConnectionLost
 from bff.session.store import Question
 
@@ -255,17 +255,17 @@ class Peeker:
         first, second = self._lines
         (second if second.load < first.load else first).ask(question, answer)
 
-    def ask(self, question: Question) -> asyncio.Future[Said]:
-        """What is said to it. The future fails with ConnectionLost."""
-        future: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+    def ask(self, question: Question) -> asyncio.Future[Fields]:
+        """The fields that it asks for, once. The future fails with ConnectionLost."""
+        future: asyncio.Future[Fields] = asyncio.get_running_loop().create_future()
 
         def settle(said: Said | None) -> None:
             if future.done():
                 return
-            if said is None:
-                future.set_exception(ConnectionLost())
-            else:
+            if isinstance(said, list):
                 future.set_result(said)
+            else:
+                future.set_exception(ConnectionLost())
 
         self.glance(question, settle)
         return future

@@ -10,7 +10,7 @@ from typing import Any
 
 from bff.clock import StoreClock
 from bff.config.store_url import StoreUrl
-from bff.session.batch import Said, asking, heard, read_fields
+from bff.session.batch import GLANCED, Fields, Said, ask_for, asked, heard, read_fields
 from bff.session.deadline import ConnectionLost, within
 from bff.session.forgetting import Forgetting
 from bff.session.lines import SlotLines, reach
@@ -25,6 +25,7 @@ from bff.session.store import (
     TOMBSTONE_SECONDS,
     EndAnswer,
     Ended,
+    Glimpse,
     Lease,
     LeaseOutcome,
     Live,
@@ -115,33 +116,32 @@ class RedisStore:
 
     async def peek(self, key: str) -> Live | Ended | None:
         """What is there; asked twice at most, and nothing confirmed by a script."""
-        asked = self.question(key)
+        question = asked(key, self._name(key).encode())
         try:
-            said = await self._peeker.ask(asked)
+            fields = await self._peeker.ask(question)
         except ConnectionLost:
-            said = await self._again(asked)
-        if isinstance(said, Live):
-            return said
-        return await self._confirm(key) if said[0] is None else read_fields(said)
+            fields = await self._again(question)
+        return await self._confirm(key) if fields[0] is None else read_fields(fields)
 
-    async def _again(self, asked: Question) -> Said:
+    async def _again(self, question: Question) -> Fields:
         try:
             async with asyncio.timeout(self._deadline / 2):
-                await self._topology.find(asked.name)  # perhaps it is another server by now
+                await self._topology.find(question.name)  # perhaps it is another server by now
                 if isinstance(self._peeker, SlotLines):
                     # Of a slot that is just moving only a script finds the key.
-                    said: Said = (await self._read("confirm", asked.key))[2]
-                    return said
-                return await self._peeker.ask(asked)
+                    fields: Fields = (await self._read("confirm", question.key))[2]
+                    return fields
+                return await self._peeker.ask(question)
         except (ConnectionLost, TimeoutError) as error:
             self._nodes.tell(type(error).__name__)
             raise StoreUnavailable from None
 
-    def question(self, key: str) -> Question:
+    def prepare(self, question: Question) -> None:
         """With the octets that ask it."""
-        return asking(key, self._name(key).encode())
+        question.name = self._name(question.key).encode()
+        ask_for(question, GLANCED)
 
-    def glance(self, question: Question, then: Callable[[Live | None], None]) -> None:
+    def glance(self, question: Question, then: Callable[[Glimpse | None], None]) -> None:
         """The hot question without a task."""
 
         def answer(said: Said | None) -> None:

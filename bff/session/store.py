@@ -38,21 +38,25 @@ class Live(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seen_at: float
 
 
-class Question:
-    """One key that is asked for on every request, and what the store said of it last.
+class Glimpse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Of a record that lives, as much as must be known on every request."""
 
-    `Store.question` makes it; whoever asks keeps it. `name`, `asks` and `said` are a store's own:
-    the key as the server knows it, the octets that ask, the octets that meant `live`.
+    version: str
+    seen_at: float
+
+
+class Question(Protocol):
+    """One key that is looked at on every request, and what the store said of it last.
+
+    Whoever asks keeps it, and `Store.prepare` makes it ready. All but `key` is the store's own.
     """
 
-    __slots__ = ("asks", "key", "live", "name", "said")
-
-    def __init__(self, key: str, name: bytes = b"", asks: bytes = b"") -> None:
-        self.key = key
-        self.name = name
-        self.asks = asks
-        self.said = b""
-        self.live: Live | None = None
+    key: str
+    name: bytes  # of the record, as a server knows it
+    asks: bytes  # what asks for it
+    size: int  # how many fields are asked for
+    said: bytes  # the reply that meant `glimpse`
+    glimpse: Glimpse | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +128,15 @@ class Store(Protocol):
         """What is there, by the cheapest question. None is confirmed, never guessed."""
         ...
 
-    def question(self, key: str) -> Question:
-        """What `glance` asks about that key."""
+    def prepare(self, question: Question) -> None:
+        """Make ready what `glance` asks about its key."""
         ...
 
-    def glance(self, question: Question, then: Callable[[Live | None], None]) -> None:
-        """Call `then` once, with the record that lives, or with None: then `peek` must be asked.
+    def glance(self, question: Question, then: Callable[[Glimpse | None], None]) -> None:
+        """Call `then` once, with what lives there, or with None: then `peek` must be asked.
 
-        What `peek` asks, without a task, for those who ask it on every request. `then` raises
-        nothing.
+        The same question, as short as it can be and without a task, for those who ask it on every
+        request. `then` raises nothing.
         """
         ...
 

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from bff.session.batch import FIELDS, ROLE, Said, asking, bulk, command, heard
+from bff.session.batch import GLANCED, ROLE, Asked, Said, ask_for, asked, bulk, command, heard
 from bff.session.peek import Node, PeekLine
-from bff.session.store import Question
 
 KEYS = [str(number) * 64 for number in range(4)]
 Log = list[tuple[str, str | None]]  # each key that was asked for, and the version that was heard
@@ -44,16 +43,15 @@ class Server(asyncio.Transport):
 
     def _reply(self, asked: list[bytes]) -> bytes:
         if asked[0] == b"HMGET":
-            assert asked[2:] == list(FIELDS)
+            assert asked[2:] == list(GLANCED)
             return self.fields(asked[1].decode())
         return bulk(asked[1]) if asked[0] == b"ECHO" else command(b"master", b"0")
 
     def fields(self, key: str) -> bytes:
         version = self.versions[key]
         if not version:
-            return b"*7\r\n" + b"$-1\r\n" * 7
-        said = b"".join(map(bulk, (key.encode(), version, b"1000", b"2000", b"", b"3000")))
-        return b"*7\r\n" + said + b"$-1\r\n"
+            return b"*3\r\n" + b"$-1\r\n" * 3
+        return command(key.encode(), version, b"3000")
 
 
 async def connected(server: Server) -> PeekLine:
@@ -69,9 +67,15 @@ async def connected(server: Server) -> PeekLine:
     return line
 
 
-def hear(log: Log, question: Question, said: Said | None) -> None:
-    live = None if said is None else heard(question, said)
-    log.append((question.key, None if live is None else live.version))
+def question(key: str) -> Asked:
+    found = asked(key, key.encode())
+    ask_for(found, GLANCED)
+    return found
+
+
+def hear(log: Log, wanted: Asked, said: Said | None) -> None:
+    glimpse = None if said is None else heard(wanted, said)
+    log.append((wanted.key, None if glimpse is None else glimpse.version))
 
 
 ROUNDS = st.lists(
@@ -91,12 +95,12 @@ async def all_heard(rounds: list[Any], *, keep: bool) -> Log:
     log: Log = []
     server = Server()
     line = await connected(server)
-    questions = {key: asking(key, key.encode()) for key in KEYS}
+    questions = {key: question(key) for key in KEYS}
     for keys, changed, answers, cuts in [*rounds, ([], {}, True, [])]:
         server.versions |= changed
         for key in keys:
-            question = questions[key] if keep else asking(key, key.encode())
-            line.ask(question, partial(hear, log, question))
+            wanted = questions[key] if keep else question(key)
+            line.ask(wanted, partial(hear, log, wanted))
         await asyncio.sleep(0)
         if answers:
             said = server.replies()

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from bff.session.batch import FIELDS, read_fields
+from bff.session.batch import FIELDS, GLANCED, ask_for, command, heard, read_fields
+from bff.session.batch import asked as question_for
 from bff.session.proof import Doubt, asked, proven
-from bff.session.store import StoreUnavailable
+from bff.session.store import Glimpse, StoreUnavailable
 from bff.session.topology import SLOTS, read_master, read_slots
 
 ASKED = ("10.0.0.9", 7000)
@@ -94,6 +95,7 @@ def test_an_answer_that_proves_nothing_is_in_doubt(reply: object) -> None:
         pytest.param(2, b"12x4", id="a deadline that is no number"),
         pytest.param(1, b"\xff", id="a version that is no text"),
         pytest.param(6, ValueError("of the wire"), id="an error in place of the reason"),
+        pytest.param(5, ValueError("of the wire"), id="an error in place of a time"),
         pytest.param(3, None, id="a deadline that is missing"),
     ],
 )
@@ -103,3 +105,27 @@ def test_a_peek_that_was_garbled_says_nothing(place: int, value: Any) -> None:
     fields[place] = value
     with pytest.raises(StoreUnavailable):
         read_fields(fields)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param([b"k", b"v", b"12x4"], id="a time that is no number"),
+        pytest.param([b"k", b"\xff", b"1000"], id="a version that is no text"),
+        pytest.param([b"k", ValueError("of the wire"), b"1000"], id="an error for a version"),
+        pytest.param([b"k", b"v", ValueError("of the wire")], id="an error for a time"),
+        pytest.param([b"k", b"v", None], id="no time"),
+        pytest.param([b"k", None, None], id="a tombstone"),
+        pytest.param([None, None, None], id="nothing"),
+        pytest.param([None, b"v", b"1000"], id="no tag"),
+    ],
+)
+def test_a_glance_shows_what_lives_or_nothing(said: list[Any]) -> None:
+    """Whatever it is, `peek` is to say so; and nothing is kept that could be known again."""
+    question = question_for("k", b"p:k")
+    ask_for(question, GLANCED)
+    glimpse = Glimpse(version="v", seen_at=1.0)
+    assert heard(question, [b"k", b"v", b"1000"]) == glimpse
+    assert question.said == command(b"k", b"v", b"1000")
+    assert heard(question, said) is None
+    assert question.glimpse is None

@@ -1,14 +1,14 @@
 """The hot question against a Redis that lies: no request is ever judged by another's answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from bff.session.batch import Batch, Said, asking, heard
+from bff.session.batch import FIELDS, GLANCED, Asked, Batch, Fields, Said, ask_for, asked, heard
 from bff.session.deadline import ConnectionLost
 from bff.session.peek import Node, Peeker
-from bff.session.store import Live, Question
+from bff.session.store import Glimpse, Question
 
 Answer = Callable[[list[list[bytes]]], bytes]
 
@@ -20,18 +20,18 @@ def bulk(value: bytes | None) -> bytes:
     return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
 
 
-def fields(tag: bytes | None, version: bytes = b"v") -> bytes:
-    found: list[bytes | None] = [tag, version, b"1", b"2", b"", b"3", None]
-    if tag is None:
-        found = [None] * 7
-    return b"*7\r\n" + b"".join(bulk(each) for each in found)
+def fields(tag: bytes | None, names: Sequence[bytes] = FIELDS) -> bytes:
+    """The reply for that tag; None: there is nothing."""
+    there = {b"t": tag, b"v": b"v", b"ia": b"1", b"ab": b"2", b"rf": b"", b"se": b"3"}
+    found = [None if tag is None else there.get(name) for name in names]
+    return b"*%d\r\n" % len(names) + b"".join(bulk(each) for each in found)
 
 
 def truthful(commands: list[list[bytes]]) -> bytes:
     said = b""
     for command in commands:
         if command[0] == b"HMGET":
-            said += fields(command[1].removeprefix(b"p:"))
+            said += fields(command[1].removeprefix(b"p:"), command[2:])
         elif command[0] == b"ECHO":
             said += bulk(command[1])
         elif command[0] == b"ROLE":
@@ -94,13 +94,15 @@ def a_peeker(node: Node, patience: float) -> Peeker:
     return Peeker(find, patience, lambda _: None)
 
 
-def named(tag: bytes) -> Question:
-    return asking(tag.decode(), b"p:" + tag)
+def named(tag: bytes) -> Asked:
+    return asked(tag.decode(), b"p:" + tag)
 
 
-def tag_of(said: Said) -> bytes | None:
-    assert isinstance(said, list)
-    return said[0]
+def glanced(tag: bytes) -> Asked:
+    """A question for no more than must be known on every request."""
+    found = named(tag)
+    ask_for(found, GLANCED)
+    return found
 
 
 def run(answer: Answer, ask: Callable[[Peeker], Awaitable[None]]) -> None:
@@ -150,7 +152,7 @@ def test_questions_of_one_turn_travel_together_and_each_gets_its_own_answer() ->
         for _ in range(3):
             tags = [b"%064d" % number for number in range(50)]
             answers = await asyncio.gather(*(peeker.ask(named(tag)) for tag in tags))
-            assert [tag_of(answer) for answer in answers] == tags
+            assert [answer[0] for answer in answers] == tags
 
     run(truthful, ask)
 
@@ -161,8 +163,8 @@ def test_questions_of_one_turn_travel_together_and_each_gets_its_own_answer() ->
 )
 def test_whoever_doubts_fails_the_whole_batch(lie: Answer) -> None:
     async def ask(peeker: Peeker) -> None:
-        asked = [peeker.ask(named(tag)) for tag in (b"a" * 64, b"b" * 64)]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        futures = [peeker.ask(named(tag)) for tag in (b"a" * 64, b"b" * 64)]
+        answers = await asyncio.gather(*futures, return_exceptions=True)
         assert [type(answer) for answer in answers] == [ConnectionLost] * 2
 
     run(lie, ask)
@@ -176,7 +178,7 @@ def test_a_reply_that_nobody_asked_for_closes_the_connection_before_the_next_que
                 answer = await peeker.ask(named(tag))
             except ConnectionLost:
                 continue
-            assert tag_of(answer) == tag
+            assert answer[0] == tag
 
     run(extra, ask)
 
@@ -195,14 +197,14 @@ def test_questions_asked_while_a_line_connects_open_no_second_connection() -> No
     connections = 0
 
     async def ask(peeker: Peeker) -> None:
-        async def late(tag: bytes, turns: int) -> Said:
+        async def late(tag: bytes, turns: int) -> Fields:
             for _ in range(turns):  # in every turn of the loop that connecting and greeting take
                 await asyncio.sleep(0)
             return await peeker.ask(named(tag))
 
         tags = [b"%064d" % number for number in range(200)]
         answers = await asyncio.gather(*(late(tag, at) for at, tag in enumerate(tags)))
-        assert [tag_of(answer) for answer in answers] == tags
+        assert [answer[0] for answer in answers] == tags
 
     def counting(commands: list[list[bytes]]) -> bytes:
         nonlocal connections
@@ -216,20 +218,20 @@ def test_questions_asked_while_a_line_connects_open_no_second_connection() -> No
 # What is known without the parser.
 
 
-def glance(peeker: Peeker, asked: Question) -> asyncio.Future[Live | None]:
+def glance(peeker: Peeker, question: Question) -> asyncio.Future[Glimpse | None]:
     """As the store does."""
-    future: asyncio.Future[Live | None] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[Glimpse | None] = asyncio.get_running_loop().create_future()
 
     def answer(said: Said | None) -> None:
         assert not future.done()
-        future.set_result(None if said is None else heard(asked, said))
+        future.set_result(None if said is None else heard(question, said))
 
-    peeker.glance(asked, answer)
+    peeker.glance(question, answer)
     return future
 
 
-async def versions(peeker: Peeker, asked: list[Question]) -> list[str | None]:
-    lives = await asyncio.gather(*(glance(peeker, each) for each in asked))
+async def versions(peeker: Peeker, questions: list[Asked]) -> list[str | None]:
+    lives = await asyncio.gather(*(glance(peeker, each) for each in questions))
     return [None if each is None else each.version for each in lives]
 
 
@@ -259,13 +261,13 @@ def test_a_reply_that_is_what_it_was_is_not_parsed(monkeypatch: pytest.MonkeyPat
     server = Changing()
 
     async def ask(peeker: Peeker) -> None:
-        asked = [named(tag) for tag in TWO]
+        questions = [glanced(tag) for tag in TWO]
         for _ in range(5):
-            assert await versions(peeker, asked) == ["v", "v"]
+            assert await versions(peeker, questions) == ["v", "v"]
         assert len(parsed) == 2
         server.version = b"another"
-        assert await versions(peeker, asked) == ["another", "another"]
-        assert await versions(peeker, asked) == ["another", "another"]
+        assert await versions(peeker, questions) == ["another", "another"]
+        assert await versions(peeker, questions) == ["another", "another"]
         assert len(parsed) == 4
 
     run(server, ask)
@@ -278,18 +280,18 @@ def test_a_lie_about_what_is_known_is_found_out_as_any_other(lie: Answer) -> Non
     server = Changing()
 
     async def ask(peeker: Peeker) -> None:
-        asked = [named(tag) for tag in TWO]
+        questions = [glanced(tag) for tag in TWO]
         for _ in range(3):
-            assert await versions(peeker, asked) == ["v", "v"]
+            assert await versions(peeker, questions) == ["v", "v"]
         server.lie = lie
         # What comes after the nonce was asked by nobody: it is the next batch that is in doubt.
-        assert await versions(peeker, asked) == (["v", "v"] if lie is extra else [None, None])
+        assert await versions(peeker, questions) == (["v", "v"] if lie is extra else [None, None])
 
     run(server, ask)
 
 
 def gone(commands: list[list[bytes]]) -> bytes:
-    said = [fields(None) for each in commands if each[0] == b"HMGET"]
+    said = [fields(None, each[2:]) for each in commands if each[0] == b"HMGET"]
     return b"".join(said) + truthful([each for each in commands if each[0] != b"HMGET"])
 
 
@@ -298,13 +300,13 @@ def test_a_record_that_is_gone_is_not_what_it_was() -> None:
     server = Changing()
 
     async def ask(peeker: Peeker) -> None:
-        asked = [named(tag) for tag in TWO]
+        questions = [glanced(tag) for tag in TWO]
         for _ in range(3):
-            assert await versions(peeker, asked) == ["v", "v"]
+            assert await versions(peeker, questions) == ["v", "v"]
         server.lie = gone
-        assert await versions(peeker, asked) == [None, None]
-        assert [each.live for each in asked] == [None, None]
+        assert await versions(peeker, questions) == [None, None]
+        assert [each.glimpse for each in questions] == [None, None]
         server.lie = truthful
-        assert await versions(peeker, asked) == ["v", "v"]
+        assert await versions(peeker, questions) == ["v", "v"]
 
     run(server, ask)

@@ -14,12 +14,14 @@ import pytest
 from bff.clock import StoreClock
 from bff.config.store_url import parse_store_url
 from bff.session.deadline import ConnectionLost
-from bff.session.memory import MemoryStore
+from bff.session.memory import MemoryStore, _nothing_special
+from bff.session.opened import AtHand
 from bff.session.record import Deadlines
 from bff.session.redis import RedisStore
 from bff.session.store import (
     EndAnswer,
     Ended,
+    Glimpse,
     LeaseOutcome,
     Live,
     Loaded,
@@ -102,6 +104,18 @@ class Bench:
         yield hear
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def glanced(store: Store, kept: AtHand) -> str | None:
+    """The version that a glance shows; and it was seen when a peek says so."""
+    shown: asyncio.Future[Glimpse | None] = asyncio.get_running_loop().create_future()
+    store.glance(kept, shown.set_result)
+    glimpse, there = await shown, await store.peek(kept.key)
+    if glimpse is None:
+        return None
+    assert isinstance(there, Live)
+    assert glimpse.seen_at == there.seen_at
+    return glimpse.version
 
 
 Scenario = Callable[[Bench], Awaitable[None]]
@@ -717,5 +731,41 @@ def test_a_copy_of_what_was_stored_is_returned(run: Run) -> None:
         assert await bench.store.create(KEY, sealed, deadlines, owner="v1", kid="k")
         loaded = await bench.store.load(KEY)
         assert loaded == Loaded(version="v1", sealed=sealed)
+
+    run(scenario)
+
+
+@pytest.mark.rule("S-07")
+def test_a_glance_shows_what_lives_by_then_and_nothing_else(run: Run) -> None:
+    """Asked again and again with one question, as on every request."""
+
+    async def scenario(bench: Bench) -> None:
+        store = bench.store
+        if isinstance(store, MemoryStore):
+            store._hook = _nothing_special  # else it leaves everything to `peek`
+        kept, other = AtHand(KEY), AtHand(OTHER)
+        for question in (kept, other):
+            store.prepare(question)
+        assert await glanced(store, kept) is None
+        await bench.create()
+        for _ in range(3):
+            assert await glanced(store, kept) == "v1"
+            assert await glanced(store, other) is None
+        assert await store.touch(KEY)
+        for _ in range(3):
+            assert await glanced(store, kept) == "v1"
+        lease = await store.lease(KEY, "v1", owner="o", seconds=5)
+        assert lease.outcome is LeaseOutcome.GRANTED
+        assert await glanced(store, kept) == "v1"
+        assert await store.replace(
+            KEY, "v1", b"sealed-2", owner="o", new_version="v2", refresh_at=None
+        )
+        for _ in range(3):
+            assert await glanced(store, kept) == "v2"
+        await store.end(KEY, owner="o", reason="session_ended")
+        for _ in range(3):
+            assert await glanced(store, kept) is None
+        assert not await store.touch(KEY)
+        assert await glanced(store, kept) is None
 
     run(scenario)
