@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final
+from typing import Final, cast
 
 from typing_extensions import override
 
@@ -32,11 +32,11 @@ def bulk(part: bytes) -> bytes:
 
 
 def command(*parts: bytes) -> bytes:
-    """A command as octets."""
+    """A command, or a reply of so many strings, as octets."""
     return b"*%d\r\n" % len(parts) + b"".join(map(bulk, parts))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class Asked:
     """A question that is asked once."""
 
@@ -65,24 +65,14 @@ def heard(question: Question, said: Said) -> Glimpse | None:
     """What lives, if that is what was said; the octets that say so are kept with the question."""
     if not isinstance(said, list):
         return said
-    tag, version, seen_at = said
     question.glimpse = None
-    with contextlib.suppress(*_GARBLED):  # garbled on the way
-        # Without its tag an answer proves nothing; a tombstone has neither of the others.
-        if tag is not None and version is not None and seen_at:
-            question.glimpse = Glimpse(version=version.decode(), seen_at=_seconds(seen_at))
-            question.said = _replied(said)
+    # Without its tag an answer proves nothing; a tombstone has neither of the others.
+    if all(isinstance(part, bytes) for part in said):
+        tag, version, seen_at = cast("list[bytes]", said)
+        with contextlib.suppress(ValueError):  # garbled on the way
+            glimpse = Glimpse(version=version.decode(), seen_at=_seconds(seen_at))
+            question.said, question.glimpse = command(tag, version, seen_at), glimpse
     return question.glimpse
-
-
-_GARBLED: Final = (ValueError, AttributeError, TypeError)  # no number, or an error in a field
-_NIL: Final = b"$-1\r\n"
-
-
-def _replied(fields: Fields) -> bytes:
-    """The octets of that reply."""
-    parts = [_NIL if part is None else bulk(part) for part in fields]
-    return b"*%d\r\n" % len(parts) + b"".join(parts)
 
 
 @dataclass(slots=True)
@@ -198,7 +188,7 @@ def read_fields(fields: Fields) -> Live | Ended:
                 refresh_at=_seconds(refresh_at) if refresh_at else None,
                 seen_at=_seconds(seen_at),
             )
-    except _GARBLED:
+    except (ValueError, AttributeError, TypeError):  # no number, or an error in a field
         raise StoreUnavailable from None
     raise StoreUnavailable  # a hash of ours without these was never written by us
 

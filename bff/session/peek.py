@@ -22,7 +22,7 @@ import hiredis
 from typing_extensions import override
 
 from bff.journal.metrics import STORE_ERRORS, count
-from bff.session.batch import ROLE, Answer, Batch, Check, Fields, Said, command, is_master
+from bff.session.batch import ROLE, Answer, Batch, Check, Fields, Said, bulk, command, is_master
 from bff.session.deadline import ConnectionLost
 from bff.session.store import Question
 
@@ -47,7 +47,7 @@ Failed = Callable[[BaseException | None], None]
 
 
 class PeekLine(asyncio.Protocol):
-    """One connection. `ask` returns a future that fails with ConnectionLost on any doubt."""
+    """One connection. On any doubt it closes, and every answer under way is None."""
 
     def __init__(self, find: Find, patience: float, failed: Failed) -> None:
         self._find = find
@@ -57,6 +57,7 @@ class PeekLine(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._reader = hiredis.Reader()
+        self._at_rest = False  # the parser stands before a batch, of which nothing has come
         self._greeting = 0  # replies to AUTH, SELECT and ROLE still to come
         self._checking: asyncio.TimerHandle | None = None
         self._nonce = secrets.token_hex(8).encode()  # with a count: no batch has another's
@@ -126,6 +127,7 @@ class PeekLine(asyncio.Protocol):
         self._connecting = None
         self._transport = transport  # type: ignore[assignment]  # TCP gives a Transport
         self._reader = hiredis.Reader()
+        self._at_rest = False
         greeting = []
         if self._node.password is not None:
             user = [self._node.username.encode()] if self._node.username else []
@@ -143,23 +145,24 @@ class PeekLine(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Take replies in order; one that does not fit closes the connection."""
-        known = self._recognise(data)
+        known = self._recognise(data) if self._at_rest else 0
         if known == len(data):
             return
+        last: object = None
         try:
             self._reader.feed(data[known:])
             while (reply := self._reader.gets()) is not False:
                 if not self._take(reply):
                     self._fail()
                     return
+                last = reply
         except hiredis.ProtocolError:
             self._fail()
+        # Where the read ends with a nonce, nothing is left in the parser of what comes next.
+        self._at_rest = isinstance(last, bytes) and data.endswith(bulk(last))
 
     def _recognise(self, data: bytes) -> int:
         """Settle the batches whose replies are what they were; where the others begin."""
-        # Not where the parser is in the middle of a batch: what comes first belongs to its end.
-        if self._greeting or not self._sent or self._sent[0].replies or self._reader.has_data():
-            return 0
         place = 0
         while self._sent and (end := self._sent[0].recognise(data, place)):
             place = end

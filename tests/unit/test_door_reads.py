@@ -257,6 +257,18 @@ def test_what_the_door_answers_itself_it_goes_on_to_answer() -> None:
     assert ("default",) not in log
 
 
+def test_a_known_head_is_of_the_front_end_that_its_host_has_by_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another configuration is served: the host is another's, and then nobody's."""
+    assert [each for each in asyncio.run(heard([GET] * 3)) if each == ("default",)] != []
+    for hosts, told in (({b"app.example": "new"}, ("new",)), ({}, ("default",))):
+        monkeypatch.setattr(f"{__name__}.HOSTS", hosts)
+        log = asyncio.run(heard([GET] * 3))
+        assert (told in log) is bool(hosts)
+        assert ("default",) not in log
+
+
 def test_a_known_head_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[int] = []
     complete = Door.on_headers_complete

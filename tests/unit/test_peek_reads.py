@@ -6,15 +6,17 @@ from functools import partial
 from typing import Any
 
 import hiredis
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
 from bff.session.batch import GLANCED, ROLE, Asked, Said, ask_for, asked, bulk, command, heard
 from bff.session.peek import Node, PeekLine
+from bff.session.store import Glimpse
 
 KEYS = [str(number) * 64 for number in range(4)]
-Log = list[tuple[str, str | None]]  # each key that was asked for, and the version that was heard
+Log = list[tuple[str, Glimpse | None]]  # each key that was asked for, and what was heard
 
 
 class Server(asyncio.Transport):
@@ -23,6 +25,7 @@ class Server(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.versions = dict.fromkeys(KEYS, b"first")
+        self.seen = dict.fromkeys(KEYS, b"3000")
         self.aborted = False
         self._reader = hiredis.Reader()
 
@@ -51,7 +54,7 @@ class Server(asyncio.Transport):
         version = self.versions[key]
         if not version:
             return b"*3\r\n" + b"$-1\r\n" * 3
-        return command(key.encode(), version, b"3000")
+        return command(key.encode(), version, self.seen[key])
 
 
 async def connected(server: Server) -> PeekLine:
@@ -74,14 +77,15 @@ def question(key: str) -> Asked:
 
 
 def hear(log: Log, wanted: Asked, said: Said | None) -> None:
-    glimpse = None if said is None else heard(wanted, said)
-    log.append((wanted.key, None if glimpse is None else glimpse.version))
+    log.append((wanted.key, None if said is None else heard(wanted, said)))
 
 
+CHANGES = [("versions", b""), ("versions", b"x"), ("versions", b"other"), ("seen", b"4000")]
 ROUNDS = st.lists(
     st.tuples(
         st.lists(st.sampled_from(KEYS), max_size=5),  # what is asked in that turn of the loop
-        st.dictionaries(st.sampled_from(KEYS), st.sampled_from([b"", b"x", b"other"]), max_size=1),
+        st.dictionaries(st.sampled_from(KEYS), st.sampled_from(CHANGES), max_size=1),
+        st.booleans(),  # whether it is asked for a master as well
         st.booleans(),  # whether the server answers by then
         st.lists(st.integers(0, 1200), max_size=4),  # where its octets are cut into reads
     ),
@@ -96,21 +100,27 @@ async def all_heard(rounds: list[Any], *, keep: bool) -> Log:
     server = Server()
     line = await connected(server)
     questions = {key: question(key) for key in KEYS}
-    for keys, changed, answers, cuts in [*rounds, ([], {}, True, [])]:
-        server.versions |= changed
+    for keys, changes, checks, answers, cuts in [*rounds, ([], {}, False, True, [])]:
+        for key, (name, value) in changes.items():
+            getattr(server, name)[key] = value
+        if checks:
+            line._check()
         for key in keys:
             wanted = questions[key] if keep else question(key)
             line.ask(wanted, partial(hear, log, wanted))
         await asyncio.sleep(0)
         if answers:
-            said = server.replies()
-            at = [0, *sorted(min(cut, len(said)) for cut in cuts), len(said)]
-            for start, end in itertools.pairwise(at):
-                if start < end:
-                    line.data_received(said[start:end])
+            read(line, server.replies(), cuts)
     assert not server.aborted
     line.close()
     return log
+
+
+def read(line: PeekLine, said: bytes, cuts: list[int]) -> None:
+    at = [0, *sorted(min(cut, len(said)) for cut in cuts), len(said)]
+    for start, end in itertools.pairwise(at):
+        if start < end:
+            line.data_received(said[start:end])
 
 
 @settings(max_examples=2000)
@@ -122,6 +132,32 @@ def test_however_replies_are_cut_they_mean_the_same(rounds: list[Any]) -> None:
     known, parsed = asyncio.run(both())
     assert known == parsed
     assert len(known) == sum(len(keys) for keys, *_ in rounds)
+
+
+@pytest.mark.parametrize("cut", ["", "*3\r\n", "*1\r\n", "$6\r\n", "$6"])
+def test_in_the_middle_of_a_reply_nothing_is_known(cut: str) -> None:
+    """A server that says half a reply, and then the whole of another: nobody believes it."""
+
+    async def main() -> Log:
+        log: Log = []
+        server = Server()
+        line = await connected(server)
+        wanted = question(KEYS[0])
+        for _ in range(2):
+            line.ask(wanted, partial(hear, log, wanted))
+            await asyncio.sleep(0)
+            line.data_received(server.replies())
+        line.ask(wanted, partial(hear, log, wanted))
+        await asyncio.sleep(0)
+        if cut:
+            line.data_received(cut.encode())
+        line.data_received(server.replies())
+        line.close()
+        return log
+
+    seen = Glimpse(version="first", seen_at=3.0)
+    last = None if cut else seen
+    assert asyncio.run(main()) == [(KEYS[0], each) for each in (seen, seen, last)]
 
 
 def test_a_master_is_asked_for_as_it_was() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bff.session.batch import FIELDS, GLANCED, ask_for, command, heard, read_fields
+from bff.session.batch import FIELDS, GLANCED, Batch, ask_for, bulk, command, heard, read_fields
 from bff.session.batch import asked as question_for
 from bff.session.proof import Doubt, asked, proven
 from bff.session.store import Glimpse, StoreUnavailable
@@ -115,6 +115,7 @@ def test_a_peek_that_was_garbled_says_nothing(place: int, value: Any) -> None:
         pytest.param([b"k", ValueError("of the wire"), b"1000"], id="an error for a version"),
         pytest.param([b"k", b"v", ValueError("of the wire")], id="an error for a time"),
         pytest.param([b"k", b"v", None], id="no time"),
+        pytest.param([b"k", b"v", 1000], id="a time that is no string"),
         pytest.param([b"k", None, None], id="a tombstone"),
         pytest.param([None, None, None], id="nothing"),
         pytest.param([None, b"v", b"1000"], id="no tag"),
@@ -129,3 +130,6 @@ def test_a_glance_shows_what_lives_or_nothing(said: list[Any]) -> None:
     assert question.said == command(b"k", b"v", b"1000")
     assert heard(question, said) is None
     assert question.glimpse is None
+    batch = Batch(b"nonce", [question], [print])
+    assert batch.recognise(question.said + bulk(b"nonce"), 0) == 0
+    assert batch.recognise(bulk(b"nonce"), 0) == 0

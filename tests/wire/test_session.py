@@ -425,6 +425,29 @@ def test_a_slide_is_written_only_now_and_then(sites: Sites, redis: RedisProcess)
         assert keys.hget(session_key(browser), "se") != seen
 
 
+@pytest.mark.rule("S-11")
+def test_a_session_that_is_known_already_is_slid_when_it_is_time(
+    sites: Sites, redis: RedisProcess
+) -> None:
+    site = sites(store="redis")
+    with browsing(site) as browser, redis.client() as keys:
+        browser.sign_in()
+        record = session_key(browser)
+
+        def use() -> int:
+            """When it was seen, after some calls."""
+            for _ in range(3):
+                assert browser.fetch("GET", "/api/tasks").status_code == 200
+            site.settle()
+            return int(keys.hget(record, "se"))
+
+        seen = use()
+        keys.hset(record, "se", seen - 120_000)
+        slid = use()
+        assert slid >= seen
+        assert use() == slid
+
+
 @pytest.mark.rule("S-12")
 def test_a_session_does_not_outlive_its_newest_refresh_token(
     store: str, sites: Sites, provider: Control

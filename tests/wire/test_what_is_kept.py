@@ -1,11 +1,13 @@
 """What a worker keeps to be quick is let go of: unused, ended, too large or out of date."""
 
+import asyncio
 import time
 from typing import Any, TypeVar
 
 import pytest
 
 from bff.again import Recent
+from bff.app import Application
 from bff.door.head import sections
 from bff.door.known import known as known_heads
 from bff.relay.exchange import SHARED_OCTETS, _alike
@@ -17,6 +19,7 @@ from tests.conftest import Sites
 from tests.parts.browser import browsing
 from tests.parts.race import patiently
 from tests.parts.raw import raw, villain
+from tests.parts.site import bind
 
 Value = TypeVar("Value")
 
@@ -33,6 +36,7 @@ def all_of(recent: Recent[Any, Value]) -> list[Value]:
 
 
 def test_opened_records_are_let_go_with_all_that_leads_to_them(sites: Sites) -> None:
+    sections.forget()  # those of other sites
     site = sites(store="redis")
     opened = site.application.site.fronts["default"].front.sessions._opened
     with browsing(site) as ada, browsing(site) as grace:
@@ -95,5 +99,40 @@ def test_what_is_not_used_goes_by_itself(sites: Sites, monkeypatch: pytest.Monke
         while len(known_heads) + len(known_answers) + len(sections):
             assert patience.left()
             time.sleep(0.02)
-        assert running._ageing is not None
-        site.loop.call_soon_threadsafe(running._ageing.cancel)
+
+        def cancel() -> None:
+            assert running._ageing is not None
+            running._ageing.cancel()
+
+        site.loop.call_soon_threadsafe(cancel)
+
+
+def test_it_goes_from_the_start_of_a_process_until_it_stops(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = sites().application.config
+    monkeypatch.setattr("bff.serve.running.AGE_EVERY", 0.01)
+
+    async def main() -> None:
+        known = Aging()
+        monkeypatch.setattr("bff.serve.running._KEPT", (known,))
+        running = Running(config, Application(config))
+        await running.start([bind()])
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                await known.aged.wait()
+                known.aged.clear()
+        await running.stop()
+        known.aged.clear()
+        await asyncio.sleep(0.1)
+        assert not known.aged.is_set()
+
+    asyncio.run(main())
+
+
+class Aging:
+    def __init__(self) -> None:
+        self.aged = asyncio.Event()
+
+    def age(self) -> None:
+        self.aged.set()
