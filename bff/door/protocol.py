@@ -46,6 +46,13 @@ FRESH: Final = 1.0  # seconds that a new connection has at the end, for the requ
 LINGER: Final = 2.0  # seconds in which what a refused browser still sends is thrown away
 
 
+def _parser(door: "Door") -> httptools.HttpRequestParser:
+    """As uvicorn makes it: what follows the last request of a connection is no fault of its own."""
+    parser = httptools.HttpRequestParser(door)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
 class Door(HttpToolsProtocol):
     """One connection of a browser. `door` makes the class, with its `rules` and `behind`."""
 
@@ -55,10 +62,17 @@ class Door(HttpToolsProtocol):
     draining = False  # it stops
 
     @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # It leads back here. Of a TLS handshake that fails nobody hears, and nothing shall be left.
+        del self.parser
+
+    @override
     def connection_made(  # type: ignore[override]  # TCP and TLS give a Transport; so uvicorn
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
+        self.parser = _parser(self)
         self._hop = unmapped(self.client[0]) if self.client else ""
         self._in_head = False
         self._in_body = False
@@ -96,7 +110,6 @@ class Door(HttpToolsProtocol):
         self.turns.abandon()
         self.cycle = None  # type: ignore[assignment]  # nothing of ours is uvicorn's to tell
         super().connection_lost(exc)
-        del self.parser  # it leads back here, and no collector shall be needed
 
     @override
     def data_received(self, data: bytes) -> None:

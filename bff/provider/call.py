@@ -237,6 +237,13 @@ class ProviderHttp:
 
     async def _read(self, request: httpx.Request) -> Reply:
         response = await self._client.send(request, stream=True)
+        try:
+            return await self._whole(response)
+        finally:
+            # It leads back to its response, in which tokens may be: no collector shall be needed.
+            response.stream = _NO_STREAM
+
+    async def _whole(self, response: httpx.Response) -> Reply:
         async with aclosing(response):
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise Encoded
@@ -248,8 +255,6 @@ class ProviderHttp:
                     body += chunk
                     if len(body) > MAX_BODY:
                         raise Oversized
-        # It leads back to its response, in which tokens may be: no collector shall be needed.
-        response.stream = _NO_STREAM
         return Reply(
             status=response.status_code,
             content_type=response.headers.get("content-type", "").partition(";")[0].strip().lower(),

@@ -104,7 +104,8 @@ class Passage:
         else:
             admit(self._relay.way, request)
         if self._refused is not None:
-            raise self._refused
+            self.refuse(self._refused)
+            return
         session_id = self._relay.session_id(request)
         self._place.among_requests(session_id)
         if session_id is None:
@@ -126,6 +127,8 @@ class Passage:
 
     def _ask_with(self, found: Found | None) -> None:
         """Send the request as that session, if the route's rule lets it."""
+        if self._over:
+            return  # refused for its body meanwhile
         if (rule := self._relay.rule) is not None:
             self._relay.require(rule, found)
         self._found = self._shown = found
@@ -435,7 +438,8 @@ class Passage:
             return
         if not self._began_at:
             # The door reads ahead: answers before this one may be under way, and no place is taken.
-            self._refused = refused
+            # Where it was raised leads back here: no ring shall be left.
+            self._refused = refused.with_traceback(None)
             return
         self._end()
         if self._framed is not None:

@@ -189,6 +189,8 @@ async def _in_thread(work: Callable[[], T]) -> T:
         await asyncio.wait([job])
         _ = job.cancelled() or job.exception()  # nobody is left to be told
         raise
+    finally:
+        del job  # what it failed with knows that it was here: no ring shall be left
 
 
 def files(route: Route, frontend: FrontEnd) -> Files:

@@ -96,8 +96,8 @@ class Upstream:
             self._waiting.remove(turn)
 
     async def _connect(self) -> UpstreamConnection:
-        self._connecting += 1
         connection = UpstreamConnection()
+        self._connecting += 1
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await asyncio.get_running_loop().create_connection(

@@ -32,9 +32,18 @@ def judge_answer(answer: AnswerHead, *, personal: bool, repeatable: bool, socket
         return Verdict.SOCKET
     if status == 401 and repeatable and wants_another_token(headers):
         return Verdict.REPEAT
-    if personal and status in (401, 403) and (refused := refusal_in(status, headers)) is not None:
-        raise refused
+    if personal and status in (401, 403):
+        _raise_if_refused(status, headers)
     return Verdict.RELAY
+
+
+def _raise_if_refused(status: int, headers: Headers) -> None:
+    refused = refusal_in(status, headers)
+    try:
+        if refused is not None:
+            raise refused
+    finally:
+        del refused  # it knows that it was raised here: no ring shall be left
 
 
 def is_event_stream(headers: Headers) -> bool:

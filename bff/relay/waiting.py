@@ -44,5 +44,7 @@ class Waiting:
             await work()
         except Exception as raised:  # noqa: BLE001 - an exception in any check refuses (E-05)
             error = raised
-        over(self, error)
-        del error  # it knows where it was raised, and that is here: no ring shall be left
+        try:
+            over(self, error)
+        finally:
+            del error  # it knows where it was raised, and that is here: no ring shall be left

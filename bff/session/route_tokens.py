@@ -166,9 +166,8 @@ class RouteTokens:
         held = found.session.identity.held
         scopes = [scope_with(each, held) for each in self._wanted.scopes]
         if None in scopes:
-            refused = Refused(Reason.FORBIDDEN)
-            self._told(found, refused)
-            raise refused
+            self._told(found, Refused(Reason.FORBIDDEN))
+            raise Refused(Reason.FORBIDDEN)
         return replace(self._wanted, scopes=tuple(each for each in scopes if each is not None))
 
     def _is_enough(self, found: Found, token: RouteShown) -> bool:

@@ -1,6 +1,8 @@
 """Reads of one connection, one after the other: a head that is known changes nothing of them."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -149,11 +151,7 @@ RULES = Rules(
 async def heard(reads: list[bytes]) -> Log:
     """What comes of these reads on a connection of their own."""
     log: Log = []
-    behind = Behind(log)
-    kind = type("Told", (Door,), {"rules": RULES, "behind": behind})
-    config = Config(app=object(), log_config=None)  # type: ignore[arg-type]
-    config.load()
-    door = kind(config=config, server_state=ServerState(), app_state={})
+    door, behind = a_door(log)
     transport = Transport(log)
     door.connection_made(transport)
     for data in reads:
@@ -164,6 +162,15 @@ async def heard(reads: list[bytes]) -> Log:
         each.release()
     door.connection_lost(None)
     return log
+
+
+def a_door(log: Log) -> tuple[Door, Behind]:
+    """One that nobody has connected to."""
+    behind = Behind(log)
+    kind = type("Told", (Door,), {"rules": RULES, "behind": behind})
+    config = Config(app=object(), log_config=None)  # type: ignore[arg-type]
+    config.load()
+    return kind(config=config, server_state=ServerState(), app_state={}), behind
 
 
 GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -294,3 +301,16 @@ def test_what_breaks_at_the_door_is_refused(before: list[bytes]) -> None:
 
 def test_no_bound_of_the_door_is_passed_by() -> None:
     assert OCTETS <= CROWDED <= TARGET_OCTETS
+
+
+def test_of_a_tls_handshake_that_failed_nothing_is_left() -> None:
+    """The door was made for it, and nobody tells it of anything."""
+
+    async def main() -> weakref.ref[Door]:
+        return weakref.ref(a_door([])[0])
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())() is None
+    finally:
+        gc.enable()
