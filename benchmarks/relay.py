@@ -272,7 +272,7 @@ def run(rounds: int, seconds: int, sessions: int) -> None:
     """Every load on every system, in turn, so many rounds."""
     results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     one = Load("one session, by script", "/api/1k", 32)
-    many = Load(f"{sessions} sessions, by script", "/api/1k", 32)
+    many = Load(f"{sessions:,} sessions, by script", "/api/1k", 32)
     again = Load("one session again: what is noise", "/api/1k", 32)
     proxied = Load("32 connections, 14 headers, through a proxy", "/api/1k", 32, BROWSER_HEADERS)
     own_heads = Load("the same, and no answer's head twice", "/api/own/1k", 32, BROWSER_HEADERS)
