@@ -61,6 +61,24 @@ def test_opened_records_are_let_go_with_all_that_leads_to_them(sites: Sites) -> 
         assert grace.fetch("GET", "/api/tasks").status_code == 200
 
 
+def test_of_too_many_opened_records_the_oldest_is_let_go_of(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bff.session.opened.CAPACITY", 1)
+    site = sites(store="redis")
+    opened = site.application.site.fronts["default"].front.sessions._opened
+    with browsing(site) as ada, browsing(site) as grace:
+        ada.sign_in("ada")
+        assert ada.fetch("GET", "/api/tasks").status_code == 200
+        (former,) = opened._kept.values()
+        grace.sign_in("grace")
+        assert grace.fetch("GET", "/api/tasks").status_code == 200
+        assert len(opened._kept) == 1
+        assert former.found is None
+        assert ada.fetch("GET", "/api/tasks").status_code == 200
+        assert len(opened._kept) == 1
+
+
 @pytest.mark.rule("Q-20")
 def test_what_is_large_is_not_shared_and_a_reload_lets_go_of_everything(sites: Sites) -> None:
     with villain() as upstream:
