@@ -127,8 +127,6 @@ class Passage:
 
     def _ask_with(self, found: Found | None) -> None:
         """Send the request as that session, if the route's rule lets it."""
-        if self._over:
-            return  # refused for its body meanwhile
         if (rule := self._relay.rule) is not None:
             self._relay.require(rule, found)
         self._found = self._shown = found
@@ -442,6 +440,7 @@ class Passage:
             self._refused = refused.with_traceback(None)
             return
         self._end()
+        self._wait_no_longer()  # it may be refused for its body, while the session is looked for
         if self._framed is not None:
             self._wire.break_off()
             return

@@ -156,6 +156,34 @@ def test_what_a_person_must_be_is_asked_of_the_person(upstream: Villain, provide
                 assert page.fetch("GET", "/reports").status_code == status
 
 
+@pytest.mark.rule("Q-19")
+def test_of_a_request_refused_for_its_body_nothing_goes_on(
+    upstream: Villain, provider: Control, redis: RedisProcess
+) -> None:
+    upstream.script()
+    here = wanted(provider, upstream, 'max_body = "16B"', store=redis.url)
+    with serving(here) as one, serving(here) as other, signed_in(one) as page:
+        redis.hang()  # so the other, which has never seen the session, has to wait for it
+        cookie = "; ".join(f"{name}={each.value}" for name, each in page.cookies.items())
+        head = [
+            "POST /reports HTTP/1.1",
+            "Host: app.example.com",
+            "Sec-Fetch-Site: same-origin",
+            "X-CSRF: 1",
+            f"Cookie: {cookie}",
+            "Transfer-Encoding: chunked",
+        ]
+        with raw(other.port) as wire:
+            wire.send("\r\n".join([*head, "\r\n"]).encode())
+            wire.send(b"11\r\n%b\r\n" % (b"x" * 17))
+            assert wire.answer().status == 413
+        redis.resume()
+        with browsing(other) as there:
+            there.cookies = dict(page.cookies)
+            assert there.fetch("GET", "/bff/session").status_code == 200  # found by now
+    assert (upstream.received, provider.count(ASKED)) == ([], 0)
+
+
 def test_many_at_once_ask_once(
     site: Site, ada: Browser, upstream: Villain, provider: Control
 ) -> None:

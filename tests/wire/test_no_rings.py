@@ -273,6 +273,16 @@ def test_nothing_is_left_of_who_may_come_as_nobody(sites: Sites) -> None:
         assert left_over(site, lambda: asked(nobody, "GET", "/api/")) == Counter()
 
 
+def test_nothing_is_left_of_a_token_that_cannot_be_asked_for(sites: Sites) -> None:
+    """A claim that its scope is made of is missing."""
+    wants = 'resource = "https://api.example.com/"\nscopes = ["org:{org_id}"]'
+    site = sites(store="redis", route=wants)
+    with browsing(site) as ada:
+        ada.sign_in("ada")
+        assert asked(ada, "GET", "/api/x") == 403
+        assert left_over(site, lambda: asked(ada, "GET", "/api/x")) == Counter()
+
+
 def test_nothing_is_left_of_an_upstream_that_is_not_there(sites: Sites) -> None:
     site = sites(api=f"http://127.0.0.1:{free_port()}", store="redis", route='auth = "none"')
     with browsing(site) as nobody:
