@@ -1,7 +1,8 @@
 """`python -m tests`: all tests, in two processes side by side, since two cores are what CI has.
 
-The first prints as it goes, the second when both have ended; the last line is the sum. The exit
-status is 1 unless both have passed. Canaries are looked for in both: each knows its own secrets.
+They share the files between them as they go. The first prints meanwhile, the second when both have
+ended; the last line is the sum. The exit status is 1 unless both have passed. Canaries are looked
+for in both: each knows its own secrets.
 """
 
 import contextlib
@@ -19,20 +20,22 @@ from tests.conformance.__main__ import RESULTS
 
 TESTS: Final = Path(__file__).parent
 CANARIES: Final = "tests/test_zz_canaries.py"
-# The longer half; everything else is the other, so that no new folder is forgotten.
-FIRST: Final = ("tests/wire",)
+LONGEST: Final = "tests/wire"
 
 
-def halves() -> tuple[list[str], list[str]]:
-    """What each of the two runs."""
-    folders = sorted({f"tests/{each.parent.name}" for each in TESTS.glob("*/test_*.py")})
-    return [*FIRST, CANARIES], [*(each for each in folders if each not in FIRST), CANARIES]
+def orders() -> tuple[list[str], list[str]]:
+    """All there is, as each of the two goes through it: they meet when little is left."""
+    folders = {f"tests/{each.parent.name}" for each in TESTS.glob("*/test_*.py")} - {LONGEST}
+    return [LONGEST, *sorted(folders), CANARIES], [*sorted(folders), LONGEST, CANARIES]
 
 
 @contextlib.contextmanager
-def started(paths: list[str], output: int | IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    paths: list[str], shared: str, output: int | IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Pytest over these paths under coverage; whatever it has started ends with it."""
     command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", *paths]
+    command += ["-p", "tests.sharing", "--shared", shared, "--each", CANARIES]
     running = subprocess.Popen(
         command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
     )
@@ -54,11 +57,12 @@ def main() -> int:
     """Run both; see the module."""
     RESULTS.unlink(missing_ok=True)  # both add to it
     said = bytearray()
-    first, second = halves()
+    first, second = orders()
     with (
+        tempfile.TemporaryDirectory() as shared,
         tempfile.TemporaryFile() as kept,
-        started(second, kept) as other,
-        started(first, subprocess.PIPE) as one,
+        started(second, shared, kept) as other,
+        started(first, shared, subprocess.PIPE) as one,
     ):
         assert one.stdout is not None
         while chunk := os.read(one.stdout.fileno(), 65536):
