@@ -19,6 +19,7 @@ from tests.canary import RECORDER
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import SECRET, config
 from tests.parts.control import Control, client
+from tests.parts.raw import Villain, villain
 from tests.parts.redis_process import RedisProcess, redis_process
 from tests.parts.site import Site, serving
 
@@ -114,6 +115,13 @@ def provider(_channel: Control) -> Iterator[Control]:
     _channel.do("reset")
     yield _channel
     _channel.do("reset")  # whatever is held goes on
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Villain]:
+    """A raw upstream of a module's tests, which does what it is told."""
+    with villain() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

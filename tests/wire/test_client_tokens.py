@@ -18,7 +18,7 @@ from tests.parts.browser import Browser, browsing
 from tests.parts.config import SECRET, config
 from tests.parts.control import Control
 from tests.parts.providers import provider_text, several_text
-from tests.parts.raw import OK, Received, Villain, raw, villain
+from tests.parts.raw import OK, Received, Villain, raw
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
 from tests.parts.socket_server import PATIENCE, open_socket
@@ -33,12 +33,6 @@ LACKS = (
     b'HTTP/1.1 403 No\r\nwww-authenticate: Bearer error="insufficient_scope"\r\n'
     b"content-length: 4\r\n\r\nmine"
 )
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 def route(upstream: Villain, more: str = "", path: str = "/reports") -> str:

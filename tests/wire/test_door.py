@@ -7,7 +7,7 @@ import pytest
 
 from bff.door.head import sections
 from tests.parts.config import config
-from tests.parts.raw import Raw, RawAnswer, Villain, raw, villain
+from tests.parts.raw import Raw, RawAnswer, Villain, raw
 from tests.parts.site import Site, serving
 
 HOST = b"Host: app.example.com\r\n"
@@ -23,12 +23,6 @@ def get(*lines: bytes, target: bytes = b"/api/x", version: bytes = b"1.1") -> by
 def post(*lines: bytes, body: bytes = b"0\r\n\r\n", version: bytes = b"1.1") -> bytes:
     head = b"POST /api/x HTTP/" + version + b"\r\n" + OURS
     return head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.parts.answers import query, reason
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.control import Control
-from tests.parts.raw import OK, Received, Villain, villain
+from tests.parts.raw import OK, Received, Villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
 from tests.parts.socket_server import PATIENCE, open_socket
@@ -35,12 +35,6 @@ INVALID = (
     b'HTTP/1.1 401 No\r\nwww-authenticate: DPoP error="invalid_token"\r\ncontent-length: 0\r\n\r\n'
 )
 TOLD = b"HTTP/1.1 200 OK\r\ndpop-nonce: %s\r\ncontent-length: 2\r\n\r\nok"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 def wanted(provider: Control, upstream: Villain, lines: str = "", **parts: str) -> Config:

@@ -8,18 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from bff.simulator import Simulator
-from tests.parts.raw import OK, Raw, Received, Villain, raw, villain
+from tests.parts.raw import OK, Raw, Received, Villain, raw
 from tests.parts.redis_process import RedisProcess
 from tests.wire.serve_process import Served, served
 
 PATIENCE = 20.0  # seconds until a test gives up
 GET = b"GET /open/x HTTP/1.1\r\nHost: app.example.com\r\nX-CSRF: 1\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from bff.door.known import known
 from bff.door.protocol import Door
 from tests.parts.config import config
 from tests.parts.cuts import Cuts, cutting
-from tests.parts.raw import OK, Raw, Received, Villain, raw, villain
+from tests.parts.raw import OK, Raw, Received, Villain, raw
 from tests.parts.site import Site, serving
 from tests.parts.waiting import PATIENCE
 
@@ -20,12 +20,6 @@ def head(
     target: bytes = b"/api/a", *lines: bytes, method: bytes = b"GET", version: bytes = b"1.1"
 ) -> bytes:
     return b"%s %s HTTP/%s\r\n%s%s\r\n" % (method, target, version, FIELDS, b"".join(lines))
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.parts.browser import browsing
 from tests.parts.config import config
 from tests.parts.control import Control
 from tests.parts.race import patiently
-from tests.parts.raw import Raw, Received, Villain, raw, villain
+from tests.parts.raw import Raw, Received, Villain, raw
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
 from tests.parts.steps import holding
@@ -27,12 +27,6 @@ path = "/open"
 upstream = "{url}"
 auth = "none"
 """
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.parts.control import Control
 from tests.parts.liar import MARKS, Asker, lying
 from tests.parts.lies import CUT, FAULT, FAULTS, UNREACHABLE, Lie
 from tests.parts.odd_answers import ODD
-from tests.parts.raw import OK, Raw, Received, Villain, raw, villain
+from tests.parts.raw import OK, Raw, Received, Villain, raw
 from tests.parts.site import Site, serving
 from tests.parts.tricks.trick import OURS, request
 from tests.wire.test_upstream_pool import Asking
@@ -29,12 +29,6 @@ REASONS = {
     "bff; error=http_protocol_error": FAULT,
     "bff; error=connection_terminated": UNREACHABLE,
 }
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

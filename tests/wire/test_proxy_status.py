@@ -9,7 +9,7 @@ from bff.problem import Answer, Reason, Refused
 from bff.relay.proxy_status import ERRORS, with_proxy_status
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
-from tests.parts.raw import OK, Received, Villain, raw, villain
+from tests.parts.raw import OK, Received, Villain, raw
 from tests.parts.site import Site, serving
 
 # RFC 9209 §2.3, the whole registry.
@@ -41,12 +41,6 @@ path = "/dead"
 upstream = "http://127.0.0.1:1"
 auth = "none"
 """
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from bff.simulator import Simulator
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
-from tests.parts.raw import OK, Raw, Villain, raw, villain
+from tests.parts.raw import OK, Raw, Villain, raw
 from tests.parts.site import Site, serving
 
 ROUTES = """
@@ -32,12 +32,6 @@ auth = "none"
 answer_timeout = "300ms"
 idle_timeout = "300ms"
 """
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from bff.config.load import ConfigFaults, parse
 from bff.simulator import Client, Person, Plan, Simulator, Switches, running
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import SECRET, config, config_text
-from tests.parts.raw import Received, Villain, raw, villain
+from tests.parts.raw import Received, Villain, raw
 from tests.parts.site import Site, serving
 
 ORIGIN = "https://app.example.com"
@@ -44,12 +44,6 @@ path = "/dead"
 upstream = "http://127.0.0.1:1"
 auth = "none"
 """
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.control import Control
 from tests.parts.event_source import event_source
-from tests.parts.raw import OK, Villain, raw, villain
+from tests.parts.raw import OK, Villain, raw
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
 from tests.wire.test_client_tokens import LACKS, claims, shown, signed_in
@@ -27,12 +27,6 @@ OWN = "urn:simulator:tasks"
 REPORTS = "https://reports.example.com/"
 WAYS = ("refresh", "exchange")
 ASKED = dict(zip(WAYS, (REFRESH, EXCHANGE), strict=True))
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture(params=WAYS)

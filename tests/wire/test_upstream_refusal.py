@@ -10,19 +10,13 @@ import pytest
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.control import Control
-from tests.parts.raw import OK, Villain, villain
+from tests.parts.raw import OK, Villain
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site, serving
 
 REFUSED = b"HTTP/1.1 401 No\r\nwww-authenticate: %s\r\ncontent-length: 4\r\n\r\nmine"
 INVALID = REFUSED % b'Bearer error="invalid_token"'
 REFRESH = "token:refresh_token"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Villain]:
-    with villain() as found:
-        yield found
 
 
 @pytest.fixture
