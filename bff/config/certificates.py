@@ -4,12 +4,12 @@ the TLS that they make towards whoever we call.
 Under `checks`.
 """
 
-import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 from bff.config.faults import Fault
+from bff.config.paths import check_file
 
 
 def check_tls(certificate: Path | None, key: Path | None) -> Iterator[Fault]:
@@ -50,8 +50,8 @@ def check_pair(where: str, certificate: Named, key: Named) -> Iterator[Fault]:
         )
         return
     absent = [
-        *_file(f"{where}.{one}", certificate_file),
-        *_file(f"{where}.{other}", key_file),
+        *check_file(f"{where}.{one}", certificate_file),
+        *check_file(f"{where}.{other}", key_file),
     ]
     yield from absent
     if not absent and not _is_pair(certificate_file, key_file):
@@ -76,20 +76,11 @@ def check_ca_file(key: str, path: Path | None) -> Iterator[Fault]:
     """The faults of a file of CA certificates, if one is named."""
     if path is None:
         return
-    absent = list(_file(key, path))
+    absent = list(check_file(key, path))
     yield from absent
     if not absent and not _holds_certificates(path):
         yield Fault(
             key=key, message="holds no certificates", mend="name a PEM file of CA certificates"
-        )
-
-
-def _file(key: str, path: Path) -> Iterator[Fault]:
-    if not path.is_file():
-        yield Fault(key=key, message="is no file", mend="create it, or name another")
-    elif not os.access(path, os.R_OK):
-        yield Fault(
-            key=key, message="cannot be read by this user", mend="give it the right to read it"
         )
 
 

@@ -4,6 +4,7 @@ A check is asked only where every value that it needs could be read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from itertools import accumulate
@@ -17,10 +18,11 @@ from bff.config.access import claims_in_scope
 from bff.config.certificates import check_ca_file, check_client_pair, check_tls
 from bff.config.faults import Fault
 from bff.config.lease import check_lease, check_stop
+from bff.config.paths import check_folder
 from bff.config.profile import check_route
 from bff.config.provider_checks import PROVIDER_CHECKS
 from bff.config.reading import Reading
-from bff.config.store_url import sentinel_faults, store_faults
+from bff.config.store_url import sentinel_faults, store_faults, trust_faults
 from bff.config.values import is_loopback
 from bff.keys import Key, parse_key
 
@@ -87,6 +89,8 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     *PROVIDER_CHECKS,
     (("dev", "session.store"), store_faults),
     (("session.store", "session.sentinel_password"), sentinel_faults),
+    (("session.store", "session.ca_file"), trust_faults),
+    (("session.ca_file",), partial(check_ca_file, "session.ca_file")),
     (("session.idle", "session.lifetime"), _idle),
     (("refresh.lease", "provider.total_timeout", "session.store_deadline"), check_lease),
     (("operate.stop_deadline", "provider.total_timeout", "session.store_deadline"), check_stop),
@@ -150,9 +154,9 @@ _OF_UPSTREAMS: Final = (
     "require", "methods", "navigation", "documents",
     "plaintext", "ca_file", "client_certificate", "client_key", "request_cookies",
     "response_cookies", "headers",
+    "websocket", "websocket_message", "websocket_compression", "websocket_age", "websocket_expiry",
     "max_body", "connect_timeout", "answer_timeout", "idle_timeout", "connections",
 )  # fmt: skip
-# Keys of a route whose token is our own.
 # Keys of a route that are about its token: which `auth` they go with, the likeliest first.
 _OF_TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "provider": ("client",),
@@ -186,12 +190,7 @@ def _target(where: str, upstream: str | None, static: Path | None) -> Faults:
 
 
 def _files(where: str, values: Mapping[str, Any], written: set[str]) -> Faults:
-    if not values["static"].is_dir():
-        yield Fault(
-            key=f"{where}.static",
-            message="is no directory",
-            mend="create it, or name another",
-        )
+    yield from check_folder(f"{where}.static", values["static"])
     for name in _OF_UPSTREAMS:
         open_to_all = name == "auth" and values.get(name) == "none"
         if f"{where}.{name}" in written and not open_to_all and values.get("upstream") is None:
@@ -244,10 +243,21 @@ def _upstream(where: str, values: Mapping[str, Any], reading: Reading) -> Faults
                 message="means nothing beside upstream: the application sends its own",
                 mend="remove it",
             )
+    yield from _sockets(where, values)
     yield from check_ca_file(f"{where}.ca_file", values.get("ca_file"))
     if values.get("auth") != "none":
         yield from check_route(where, reading.values, values.get("client_certificate"))
     if {"client_certificate", "client_key"} <= values.keys():
         yield from check_client_pair(
             where, parts.scheme, values["client_certificate"], values["client_key"]
+        )
+
+
+def _sockets(where: str, values: Mapping[str, Any]) -> Faults:
+    methods = values.get("methods")
+    if values.get("websocket") and methods and "GET" not in methods:
+        yield Fault(
+            key=f"{where}.websocket",
+            message=f"means nothing: it takes a GET, which {where}.methods does not list",
+            mend='add "GET", or remove it',
         )

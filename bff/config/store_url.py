@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -131,6 +132,17 @@ def sentinel_faults(store: SecretStr, sentinel_password: SecretStr | None) -> It
             key="session.sentinel_password",
             message="means nothing: session.store names no sentinels",
             mend="remove it, or name them in session.store",
+        )
+
+
+def trust_faults(store: SecretStr, ca_file: Path | None) -> Iterator[Fault]:
+    """Certificates for servers that show none."""
+    scheme = store.get_secret_value().partition(":")[0]
+    if ca_file is not None and scheme in _PORTS:
+        yield Fault(
+            key="session.ca_file",
+            message="means nothing: session.store speaks no TLS",
+            mend="remove it, or write rediss in session.store",
         )
 
 

@@ -87,6 +87,7 @@ FIELDS: Final = frozenset(
         "pid",
         "worker",
         "key",
+        "mend",
         "code",
     }
 )

@@ -210,5 +210,7 @@ def command() -> list[str]:
     `-m` puts the current folder first, where anybody's file could take a module's name; unless
     we ourselves look there it must not.
     """
-    here = {"", os.getcwd()}
+    here = {""}
+    with contextlib.suppress(FileNotFoundError):  # it has been removed since
+        here.add(os.getcwd())
     return [sys.executable, *([] if here & set(sys.path) else ["-P"]), "-m", "bff.serve.worker"]

@@ -22,7 +22,7 @@ import uvicorn
 
 from bff.config.load import Config, ConfigFaults
 from bff.config.risks import risks
-from bff.journal.log import Event, configure, tell
+from bff.journal.log import Event, configure, crashed, tell
 from bff.journal.metrics import Snapshot, joined, snapshot
 from bff.operate.admin.admin import Admin
 from bff.operate.admin.desk import Desk
@@ -129,7 +129,11 @@ class Supervisor:
         tells = self._serves() and not self._first.is_set()
         if tells:
             notify(reloading())
-        self._read_again()
+        try:
+            self._read_again()
+        except Exception as error:  # noqa: BLE001 - as before, and it must be told
+            crashed(error)
+            tell(Event.RELOAD_REFUSED, reason=type(error).__name__, pid=os.getpid())
         if tells:
             notify(READY)
 
@@ -146,7 +150,13 @@ class Supervisor:
             refuse_what_needs_a_restart(self._config, config)
         except ConfigFaults as refused:
             for fault in refused.faults:
-                tell(Event.RELOAD_REFUSED, reason=fault.text(), key=fault.key, pid=os.getpid())
+                tell(
+                    Event.RELOAD_REFUSED,
+                    reason=fault.text(),
+                    key=fault.key,
+                    mend=fault.mend,  # by itself: the whole may be longer than a field
+                    pid=os.getpid(),
+                )
             return
         self._config = config
         self._warn()

@@ -5,9 +5,11 @@ answer says so here (`doubt`); then the next call finds out anew.
 """
 
 import asyncio
+import contextlib
 import time
 from binascii import crc_hqx
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bff.config.store_url import Address
@@ -18,6 +20,8 @@ from bff.session.proof import Doubt
 LOOK_EVERY: Final = 1.0  # seconds between two questions to the sentinels
 DOUBT_EVERY: Final = 0.1  # seconds between two looks that doubts ask for
 SLOTS: Final = 16384
+
+Slots = tuple[Address | None, ...]  # who has each of them
 
 
 class Single:
@@ -188,7 +192,7 @@ class Cluster:
         self._addresses = tuple(addresses)
         self._nodes = nodes
         self._patience = patience
-        self._slots: list[Address | None] = [None] * SLOTS
+        self._slots: Slots = (None,) * SLOTS
         self._lookout = _Lookout(self._look, None)
 
     def at(self, name: bytes) -> Address | None:
@@ -219,19 +223,31 @@ class Cluster:
         self._lookout.doubt()
 
     async def _look(self) -> None:
-        """Take the first map: from whom we know, and from whom the configuration names."""
+        """Ask whom we know and whom the configuration names, until most of them agree."""
         known = dict.fromkeys([*(each for each in self._slots if each), *self._addresses])
-        for address in known:
-            try:
-                async with asyncio.timeout(self._patience):
-                    slots = await self._nodes.ask(address, _SLOTS, _judge(address))
-            except (ConnectionLost, TimeoutError):
-                continue
-            if slots != self._slots:
-                self._slots = slots
-                self.changed({each for each in slots if each})
-            return
-        raise ConnectionLost
+        asked = [asyncio.ensure_future(self._ask(each)) for each in known]
+        maps: Counter[Slots] = Counter()
+        try:
+            for answer in asyncio.as_completed(asked, timeout=self._patience):
+                with contextlib.suppress(ConnectionLost):
+                    maps[await answer] += 1
+                if maps and 2 * max(maps.values()) > len(asked):
+                    break
+        except TimeoutError:
+            pass  # the others have had their time
+        finally:
+            for each in asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        if not maps:
+            raise ConnectionLost
+        slots = agreed(maps)
+        if slots != self._slots:
+            self._slots = slots
+            self.changed({each for each in slots if each})
+
+    async def _ask(self, address: Address) -> Slots:
+        return await self._nodes.ask(address, _SLOTS, lambda said: read_slots(said[0], address))
 
     async def close(self) -> None:
         """Ask no more."""
@@ -241,11 +257,15 @@ class Cluster:
 _SLOTS: Final = [["CLUSTER", "SLOTS"]]
 
 
-def _judge(asked: Address) -> Callable[[list[Any]], list[Address | None]]:
-    return lambda replies: read_slots(replies[0], asked)
+def agreed(maps: Mapping[Slots, int]) -> Slots:
+    """The map that most servers have; of several the fullest.
+
+    One that has lost its memory knows of no slot, and one that others no longer hear says what was.
+    """
+    return max(maps, key=lambda slots: (maps[slots], -slots.count(None)))
 
 
-def read_slots(reply: object, asked: Address) -> list[Address | None]:
+def read_slots(reply: object, asked: Address) -> Slots:
     """The master of each slot in a reply to CLUSTER SLOTS of the server `asked`. Raises Doubt."""
     slots: list[Address | None] = [None] * SLOTS
     if not isinstance(reply, list):
@@ -258,7 +278,7 @@ def read_slots(reply: object, asked: Address) -> list[Address | None]:
             slots[first : last + 1] = [master] * (last + 1 - first)
     except (TypeError, ValueError, AttributeError):
         raise Doubt from None
-    return slots
+    return tuple(slots)
 
 
 Topology = Single | Sentinels | Cluster

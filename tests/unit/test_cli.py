@@ -1,7 +1,10 @@
 """The command line: what each command says, and its exit status."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +21,8 @@ from tests.parts.frontends import frontend_text, several_text
 from tests.parts.providers import provider_text
 from tests.parts.providers import several_text as providers_text
 
+# Root may enter every folder, unless it has to do without that.
+_LESS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 GOOD = {
     "issuer": "https://login.example.com",
     "api": "https://api.internal/v1",
@@ -52,6 +57,33 @@ def _written(folder: Path, **parts: str) -> Path:
 def test_check_says_that_there_is_no_fault(file: Path) -> None:
     result = bff("check", "--config", str(file))
     assert (result.exit_code, result.output) == (0, "no faults\n")
+
+
+@pytest.mark.rule("D-10")
+@pytest.mark.parametrize("key", ["static", "ca_file"])
+def test_check_names_what_lies_in_a_folder_that_is_closed_to_this_user(
+    tmp_path: Path, key: str
+) -> None:
+    closed = tmp_path / "closed"
+    (closed / "inner").mkdir(parents=True)
+    (closed / "ca.pem").touch()
+    parts = {
+        "static": {"routes": f'[[routes]]\npath = "/"\nstatic = "{closed}/inner"'},
+        "ca_file": {"provider": f'ca_file = "{closed}/ca.pem"'},
+    }
+    path = _written(tmp_path, **parts[key])
+    closed.chmod(0)
+    try:
+        said = subprocess.run(
+            [*_LESS, sys.executable, "-m", "bff", "check", "--config", str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        closed.chmod(0o700)
+    assert (said.returncode, said.stderr) == (1, "")
+    assert f"{key} cannot be read by this user; give it the right to read it" in said.stdout
 
 
 @pytest.mark.rule("D-10")

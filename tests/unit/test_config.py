@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,6 +134,13 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
     ({"session": 'sentinel_password = { env = "BFF_TEST_SECRET" }'}, "sentinel_password",
      "session.sentinel_password means nothing: session.store names no sentinels;"
      " remove it, or name them in session.store"),
+    ({"session": f'ca_file = "{__file__}"', "store": "rediss://a/0"}, "ca_file",
+     "session.ca_file holds no certificates; name a PEM file of CA certificates"),
+    ({"session": 'ca_file = "/nowhere.pem"', "store": "rediss+cluster://a,b"}, "ca_file",
+     "session.ca_file is no file; create it, or name another"),
+    ({"session": f'ca_file = "{certifi.where()}"', "store": "redis://a/0"}, "ca_file",
+     "session.ca_file means nothing: session.store speaks no TLS;"
+     " remove it, or write rediss in session.store"),
     ({"session": "wait_replicas = -1"}, "wait_replicas",
      "session.wait_replicas is too small; write 0 or more"),
     ({"store": "postgres://a"}, "store",
@@ -187,6 +195,20 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
      "routes.1 needs one of upstream and static; name exactly one of them"),
     ({"routes": '[[routes]]\npath = "/"\nstatic = "/nowhere"'}, "static",
      "routes.1.static is no directory; create it, or name another"),
+    ({"routes": '[[routes]]\npath = "/"\nstatic = ""'}, "static",
+     "routes.1.static names no folder; write its path"),
+    ({"routes": f'[[routes]]\npath = "/"\nstatic = "/{"a" * 300}"'}, "static",
+     "routes.1.static is no directory; create it, or name another"),
+    ({"provider": f'ca_file = "/{"a" * 300}"'}, "ca_file",
+     "provider.ca_file is no file; create it, or name another"),
+    ({"routes": f"{FILES}websocket = true"}, "websocket",
+     "routes.1.websocket means nothing beside static: files are served to everybody; remove it"),
+    ({"routes": f'{FILES}websocket_age = "1h"'}, "websocket_age",
+     "routes.1.websocket_age means nothing beside static: files are served to everybody;"
+     " remove it"),
+    ({"route": 'websocket = true\nmethods = ["POST"]'}, "websocket",
+     "routes.0.websocket means nothing: it takes a GET, which routes.0.methods does not list;"
+     ' add "GET", or remove it'),
     ({"routes": '[[routes]]\npath = "/"\nstatic = "/tmp"\nauth = "user"'}, "auth",
      "routes.1.auth means nothing beside static: files are served to everybody; remove it"),
     ({"route": "content_security_policy = { img-src = '*' }"}, "content_security_policy",

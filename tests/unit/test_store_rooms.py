@@ -8,7 +8,7 @@ from bff.session.batch import FIELDS, GLANCED, Batch, ask_for, bulk, command, he
 from bff.session.batch import asked as question_for
 from bff.session.proof import Doubt, asked, proven
 from bff.session.store import Glimpse, StoreUnavailable
-from bff.session.topology import SLOTS, read_master, read_slots
+from bff.session.topology import SLOTS, agreed, read_master, read_slots
 
 ASKED = ("10.0.0.9", 7000)
 
@@ -64,6 +64,25 @@ def test_each_slot_has_its_master() -> None:
 def test_a_map_that_is_none_is_not_believed(reply: object) -> None:
     with pytest.raises(Doubt):
         read_slots(reply, ASKED)
+
+
+WAS, IS, NOTHING = (("a", 1), ("b", 1)), (("c", 1), ("b", 1)), (None, None)
+
+
+@pytest.mark.parametrize(
+    ("maps", "slots"),
+    [
+        pytest.param({WAS: 1, IS: 2}, IS, id="one whom the others no longer hear"),
+        pytest.param({IS: 2, WAS: 1}, IS, id="heard last"),
+        pytest.param({NOTHING: 1, IS: 2}, IS, id="one without a memory"),
+        pytest.param({NOTHING: 1, IS: 1}, IS, id="and one other"),
+        pytest.param({IS: 1, NOTHING: 1}, IS, id="heard last, and one other"),
+        pytest.param({WAS: 1, (None, ("b", 1)): 2}, (None, ("b", 1)), id="most know of a gap"),
+        pytest.param({NOTHING: 1}, NOTHING, id="nobody else"),
+    ],
+)
+def test_the_map_that_most_have_is_taken(maps: dict[Any, int], slots: object) -> None:
+    assert agreed(maps) == slots
 
 
 def test_the_arguments_of_two_calls_never_have_one_digest() -> None:

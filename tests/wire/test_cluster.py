@@ -185,3 +185,30 @@ def test_a_master_of_a_cluster_is_killed_and_its_sessions_go_on_at_its_replica(
     master.start()  # it reads from its own file that it has been one of them
     until(lambda: follows(master))
     until(lambda: ada.fetch("POST", "/bff/logout").status_code == 200)
+
+
+def masters(node: RedisProcess) -> set[int]:
+    """The ports of whoever has slots, as that node sees it."""
+    return {port for _, _, (_, port, *_), *_ in node.do("CLUSTER", "SLOTS")}
+
+
+@pytest.mark.rule("S-07")
+def test_the_first_node_has_lost_its_memory_and_the_others_are_believed(
+    sites: Sites, doubled: ClusterOfThree
+) -> None:
+    first, *others = (*doubled.nodes, *doubled.replicas)
+    file, away = (first.folder / name for name in ("nodes.conf", "away.conf"))
+    first.stop()
+    until(lambda: all(first.port not in masters(each) for each in others))
+    file.rename(away)
+    first.start()
+    try:
+        assert masters(first) == set()
+        with browsing(sites(store=doubled.url, session=PATIENT + '\nidle = "15m"')) as browser:
+            until(lambda: browser.sign_in().status_code == 200)
+            assert served(browser)
+    finally:
+        first.stop()
+        away.replace(file)
+        first.start()
+        until(lambda: follows(first))
