@@ -1,7 +1,7 @@
 """From a token answer to a session, in the place of the one that was there before (rows I, C-13).
 
-Whatever fails, no session begins, the former one stays as it was, and the tokens that have just
-come are worthless again.
+Whatever fails, no session begins and the former one stays as it was. The tokens that have just come
+are revoked, unless that could end the former session with them.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from bff.provider.step_up import falls_short
 from bff.provider.token_answer import TokenResponse
 from bff.provider.userinfo import userinfo
 from bff.session.access import claims_asked
-from bff.session.record import Identity, LoginTransaction, Session, tokens_from
+from bff.session.record import Identity, LoginTransaction, Session, Tokens, tokens_from
 from bff.session.store import StoreUnavailable
 
 
@@ -41,11 +41,10 @@ async def sign_in(
     STEP_UP_REQUIRED: the sign-in is not as fresh or as strong as was asked for (I-11).
     """
     session: Session | None = None
-    shared = False  # with a session that lives on
+    id_token: IdToken | None = None
     try:
         id_token = await _who(server, transaction, response)
         if _falls_short(server, transaction, id_token):
-            shared = await _shares_grant(front, transaction, id_token)
             raise Refused(Reason.STEP_UP_REQUIRED)
         _require_organization(server, transaction, id_token)
         said = await _more(server, transaction, id_token, response)
@@ -59,8 +58,8 @@ async def sign_in(
         await _end_former(front, transaction, session, session_id)
         await _end_oldest(front, session, session_id)
     except BaseException:
-        if not shared:
-            _revoke(front, server, response, session, now)
+        tokens = _tokens(response, session, now)
+        front.sessions.background.run(_discard(front, server, transaction, id_token, tokens))
         raise
     count(CREATED, front.frontend.name)
     tell(
@@ -106,21 +105,6 @@ def _require_organization(
     if wanted is not None and not fits(wanted, id_token.claims, asked=transaction.organization):
         tell(Event.PROVIDER_FAILED, endpoint="id_token", code=TokenFault.ORGANIZATION)
         raise Refused(Reason.ID_TOKEN_INVALID)
-
-
-async def _shares_grant(front: Front, transaction: LoginTransaction, id_token: IdToken) -> bool:
-    """Whether revoking the new tokens might end the former session, which is to stay as it was.
-
-    Most providers hang all of one person's tokens on one grant, and revoking any of them ends it.
-    """
-    if transaction.session_id is None or front.frontend.logout.revoke_former:
-        return False
-    try:
-        found = await front.sessions.find(transaction.session_id)
-    except Refused as refused:
-        return refused.reason in (Reason.STORE_UNAVAILABLE, Reason.KEY_UNKNOWN)  # it may well live
-    former = found.session.identity
-    return (former.iss, former.sub) == (id_token.iss, id_token.sub)
 
 
 async def _more(
@@ -220,16 +204,34 @@ async def _end_oldest(front: Front, session: Session, session_id: str) -> None:
         raise Refused(Reason.STORE_UNAVAILABLE) from None
 
 
-def _revoke(
+def _tokens(response: TokenResponse, session: Session | None, now: float) -> Tokens:
+    if session is not None:
+        return session.tokens
+    return tokens_from(response, now=now, asked_scope="", id_token="", assume_expires_in=None)
+
+
+async def _discard(
     front: Front,
     server: AuthorizationServer,
-    response: TokenResponse,
-    session: Session | None,
-    now: float,
+    transaction: LoginTransaction,
+    id_token: IdToken | None,
+    tokens: Tokens,
 ) -> None:
-    tokens = (
-        session.tokens
-        if session is not None
-        else tokens_from(response, now=now, asked_scope="", id_token="", assume_expires_in=None)
-    )
-    front.sessions.revoke(server.config.issuer, tokens)
+    """Revoke the tokens of a sign-in that came to nothing (C-12, C-14), if that harms nobody."""
+    if id_token is None or not await _shares_grant(front, transaction, id_token):
+        front.sessions.revoke(server.config.issuer, tokens)
+
+
+async def _shares_grant(front: Front, transaction: LoginTransaction, id_token: IdToken) -> bool:
+    """Whether revoking the new tokens might end the former session, which is to stay as it was.
+
+    Most providers hang all of one person's tokens on one grant, and revoking any of them ends it.
+    """
+    if transaction.session_id is None or front.frontend.logout.revoke_former:
+        return False
+    try:
+        found = await front.sessions.find(transaction.session_id)
+    except Refused as refused:
+        return refused.reason in (Reason.STORE_UNAVAILABLE, Reason.KEY_UNKNOWN)  # it may well live
+    former = found.session.identity
+    return (former.iss, former.sub) == (id_token.iss, id_token.sub)

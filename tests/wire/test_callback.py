@@ -637,6 +637,7 @@ def test_userinfo_of_somebody_else_fails_the_login_and_revokes(
 ) -> None:
     with browsing(sites(provider="userinfo = true")) as browser:
         browser.sign_in()
+        browser.cookies.clear()  # nobody's session hangs on the same grant
         revoked = provider.count("revoke")
         for departure in ("other_sub", "missing_sub", "not_json", "wrong_content_type"):
             provider.fault("userinfo", count=1, departure=departure)

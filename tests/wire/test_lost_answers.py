@@ -128,6 +128,30 @@ def test_a_former_session_that_may_not_have_ended_stops_the_login(
     browser.sign_in()
 
 
+@pytest.mark.rule("C-14", "R-07")
+@pytest.mark.parametrize("trouble", ["userinfo", "index_add", "create"])
+@pytest.mark.parametrize("sub", ["ada", "grace"])
+def test_a_sign_in_that_fails_leaves_the_grant_of_the_same_person_s_live_session(
+    sites: Sites, provider: Control, redis: RedisProcess, sub: str, trouble: str
+) -> None:
+    """Most providers hang all of one person's tokens on one grant: revoking one would end it."""
+    with browsing(sites(store="redis", provider="userinfo = true")) as browser:
+        browser.sign_in("ada")
+        before = browser.session_cookie
+        back = come_back(browser, sub)
+        calls = (2, 3) if trouble == "create" else ()
+        with losing(browser.site, trouble, *calls):
+            if trouble == "userinfo":
+                provider.fault("userinfo", status=503, count=1)
+            assert browser.callback(back).status_code == 503
+        assert browser.session_cookie == before
+        if sub != "ada":
+            assert provider.entries("revoke", 1)
+        for _ in range(2):  # what is found out, and what follows from it
+            browser.site.settle()
+        assert provider.count("revoke") == (0 if sub == "ada" else 1)
+
+
 @pytest.mark.rule("S-11")
 def test_a_slide_that_fails_refuses_nothing(sites: Sites, redis: RedisProcess) -> None:
     with (
