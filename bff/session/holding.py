@@ -29,7 +29,7 @@ from bff.session.access import claims_asked
 from bff.session.history import SharedHistory
 from bff.session.leased import Owned
 from bff.session.opened import Found, Opened
-from bff.session.record import Session, original_claims, rotated
+from bff.session.record import Session, good_until, original_claims, rotated
 from bff.session.revocations import Revocations
 from bff.session.store import (
     Ended,
@@ -190,7 +190,7 @@ class Holding:
         if not await self._replaced(found, owned, session, version, renewed):
             await self._not_replaced(found, owned, response)
             return None
-        refresh_at = session.tokens.refresh_expires_at
+        refresh_at = good_until(session.tokens)
         live = structs.replace(found.live, version=version, refresh_at=refresh_at)
         return self._opened.keep(found.key, found.session_id, live, version, session)
 
@@ -211,7 +211,7 @@ class Holding:
                     sealed,
                     owner=owned.owner,
                     new_version=version,
-                    refresh_at=session.tokens.refresh_expires_at,
+                    refresh_at=good_until(session.tokens),
                     renewed=renewed,
                 )
             except OutcomeUnknown:

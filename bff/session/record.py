@@ -205,6 +205,16 @@ def expired(tokens: Tokens | RouteToken, now: float) -> bool:
     return tokens.expires_at is not None and now >= _usable_until(tokens, tokens.expires_at)
 
 
+def good_until(tokens: Tokens) -> float | None:
+    """When they are of no more use, which ends the session; None: nobody knows.
+
+    Without a refresh token that is the end of the access token (R-09).
+    """
+    if tokens.refresh_token is not None:
+        return tokens.refresh_expires_at
+    return None if tokens.expires_at is None else _usable_until(tokens, tokens.expires_at)
+
+
 def due(tokens: Tokens | RouteToken, now: float, *, ahead: float, jitter: float) -> bool:
     """Whether the token is in the last part of its life, where it is renewed behind the caller.
 

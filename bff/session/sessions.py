@@ -22,7 +22,7 @@ from bff.session.following import Follower, Following, Seen, Told
 from bff.session.index import Index
 from bff.session.kept import KeptLogouts
 from bff.session.opened import AtHand, Found, Opened
-from bff.session.record import Deadlines, Session, Tokens
+from bff.session.record import Deadlines, Session, Tokens, good_until
 from bff.session.refresh import Refresher
 from bff.session.route_spend import wanted_by
 from bff.session.route_tokens import RouteTokens, Tried
@@ -210,7 +210,7 @@ class Sessions:
         deadlines = Deadlines(
             idle=section.idle,
             absolute=session.created_at + section.lifetime,
-            refresh=session.tokens.refresh_expires_at,
+            refresh=good_until(session.tokens),
         )
         sealed = self._opened.seal(key, session_id, session)
         owner = secrets.token_hex(12)

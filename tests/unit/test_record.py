@@ -14,6 +14,7 @@ from bff.session.record import (
     Tokens,
     due,
     expired,
+    good_until,
     refreshed,
     tokens_from,
 )
@@ -163,3 +164,22 @@ def test_no_repr_shows_a_secret(kind: type[typing.Any]) -> None:
     value = kind(**{name: MARK if name in secret else "plain" for name in fields})
     assert fields & secret
     assert MARK not in repr(value)
+
+
+@pytest.mark.rule("R-09", "S-12")
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        pytest.param({}, None, id="nobody knows when the refresh token ends"),
+        pytest.param({"refresh_expires_at": 500.0}, 500.0, id="with the refresh token"),
+        pytest.param({"refresh_token": None}, 99.0, id="without one, with the access token"),
+        pytest.param({"refresh_token": None, "expires_at": 2.0}, 1.6, id="of a short life"),
+        pytest.param({"refresh_token": None, "expires_at": None}, None, id="of an unknown one"),
+    ],
+)
+def test_tokens_are_good_until(more: dict[str, object], end: float | None) -> None:
+    found = tokens(**more)
+    assert good_until(found) == end
+    if found.refresh_token is None and end is not None:
+        assert expired(found, end)
+        assert not expired(found, end - 0.001)

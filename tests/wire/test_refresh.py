@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import Sites
 from tests.parts.browser import Browser, browsing
 from tests.parts.control import Control
+from tests.parts.event_source import listening
 from tests.parts.raw import raw
 from tests.parts.site import Site
 from tests.parts.waiting import until
@@ -18,7 +20,6 @@ from tests.parts.waiting import until
 # and the next one lives.
 OVER = 'assume_expires_in = "1ms"\ntotal_timeout = "2s"'
 REFRESH = "token:refresh_token"
-Sites = Callable[..., Site]
 
 
 @pytest.fixture
@@ -205,6 +206,23 @@ def test_without_a_refresh_token_an_expired_one_is_the_end_and_the_api_is_not_as
         ada.sign_in()
         assert refused(ada.fetch("GET", "/api/token")) == (401, "session_expired")
     assert provider.count(REFRESH) == 0
+
+
+@pytest.mark.rule("R-09", "S-15", "W-08")
+def test_without_a_refresh_token_the_session_ends_with_the_access_token(
+    sites: Sites, provider: Control, store: str
+) -> None:
+    provider.switch(access_token_seconds=3, drop_scopes=["offline_access"])
+    with browsing(sites(store=store)) as ada:
+        ada.sign_in()
+        with listening(ada) as page:
+            seen = [page.event()]
+            while seen[-1][0] != "ended":
+                seen.append(page.event())
+            assert seen[-1] == ("ended", {"reason": "session_expired"})
+        for method in ("GET", "POST"):
+            assert not ada.fetch(method, "/bff/session").json()["authenticated"]
+        assert refused(ada.fetch("GET", "/bff/sessions")) == (401, "session_expired")
 
 
 @pytest.mark.rule("R-03")
