@@ -15,14 +15,24 @@ WINDOW_SECONDS: Final = 10
 _BEGINS_PER_PLACE: Final = 20  # in a window
 
 
+class Calls:
+    """The calls of logins that are under way, those that begin and those that come back."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.count = 0
+
+
 class LoginBounds:
     """`places` logins at once and twenty times as many begun in ten seconds.
 
-    One peer address may have half of either: many people may sit behind one, but not all.
+    One peer address may have half of either: many people may sit behind one, but not all. `calls`:
+    what they may be together with others; whoever has a place here has one there.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, calls: Calls | None = None) -> None:
         self._places = places
+        self._calls = calls or Calls(places)
         self._begins = places * _BEGINS_PER_PLACE
         self._under_way: Counter[str] = Counter()
         self._begun: Counter[str] = Counter()
@@ -37,13 +47,17 @@ class LoginBounds:
         if window != self._window:
             self._window = window
             self._begun.clear()  # which bounds it: no more entries than logins in a window
-        if _full(self._under_way, peer, self._places) or _full(self._begun, peer, self._begins):
+        full = self._calls.count >= self._calls.most
+        full = full or _full(self._under_way, peer, self._places)
+        if full or _full(self._begun, peer, self._begins):
             raise Refused(Reason.OVERLOADED, retry_after=WINDOW_SECONDS)
         self._begun[peer] += 1
         self._under_way[peer] += 1
+        self._calls.count += 1
         try:
             yield
         finally:
+            self._calls.count -= 1
             self._under_way[peer] -= 1
             if not self._under_way[peer]:
                 del self._under_way[peer]

@@ -15,7 +15,7 @@ from bff.config.values import Origin
 from bff.provider.call import ProviderHttp, login_bound
 from bff.provider.dpop import Nonces
 from bff.provider.keyset import KeySet
-from bff.provider.logins import LoginBounds
+from bff.provider.logins import Calls, LoginBounds
 from bff.provider.metadata import Discovery
 from bff.provider.restraint import Restraint
 
@@ -60,6 +60,7 @@ def open_server(frontend: FrontEnd, clock: Clock, name: str = "") -> Authorizati
     config = frontend.providers[name]
     http = ProviderHttp(config)
     discovery = Discovery(config, http, clock)
+    calls = Calls(login_bound(config))
     return AuthorizationServer(
         name=name,
         config=config,
@@ -69,8 +70,9 @@ def open_server(frontend: FrontEnd, clock: Clock, name: str = "") -> Authorizati
         keys=KeySet(discovery, http, clock),
         clock=clock,
         client_keys=signing_keys(config.client_keys),
-        logins=LoginBounds(login_bound(config)),
-        pushes=LoginBounds(login_bound(config)),
+        logins=LoginBounds(calls.most, calls),
+        # Anybody may begin a login: places are left for those who come back with a code.
+        pushes=LoginBounds(max(1, calls.most * 3 // 4), calls),
         history=CredentialsHistory(),
         restraint=Restraint(),
         nonces=Nonces(),

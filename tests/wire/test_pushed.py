@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jwt
@@ -16,6 +17,7 @@ from tests.parts.config import config, config_text
 from tests.parts.control import Control
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import serving
+from tests.parts.waiting import until
 
 OFF = "pushed_authorization_requests = false"
 OURS = "urn:simulator:tasks"  # what the API wants
@@ -181,6 +183,45 @@ def test_strangers_cannot_make_us_push_without_end(provider: Control) -> None:
     # A window of ten seconds may end meanwhile, and another one begin.
     assert 10 <= statuses.count(303) <= 20
     assert provider.count("par") == statuses.count(303)
+
+
+@pytest.mark.rule("C-03")
+@pytest.mark.parametrize(("connections", "status"), [(8, 200), (2, 503)])
+def test_however_many_begin_a_code_is_redeemed_or_asked_for_again(
+    provider: Control, connections: int, status: int
+) -> None:
+    """With two connections there is one place for logins: whoever begins may have it."""
+    provider.switch(par="required")
+    trusting = '[operate]\ntrusted_proxies = ["127.0.0.1/32"]'
+    parts = {"issuer": provider.simulator.issuer, "api": provider.simulator.api, "more": trusting}
+
+    def begin(number: int) -> int:
+        with browsing(site) as stranger:
+            sender = {"x-forwarded-for": f"198.51.100.{number // 2}"}
+            return stranger.navigate("/bff/login", site="none", headers=sender).status_code
+
+    with (
+        serving(config(**parts, provider=f"connections = {connections}")) as site,
+        browsing(site) as browser,
+        ThreadPoolExecutor(8) as strangers,
+    ):
+        back = browser.from_provider()
+        cookies = dict(browser.cookies)
+        provider.fault("par", hold=True)
+        begun = [strangers.submit(begin, number) for number in range(8)]
+        held = min(4, connections // 2)
+        provider.held("par", held)
+        until(lambda: sum(each.done() for each in begun) == 8 - held)  # the others are refused
+        answer = browser.callback(back)
+        assert answer.status_code == status
+        if status == 503:
+            assert (reason(answer), browser.cookies) == ("overloaded", cookies)
+        provider.do("clear")
+        assert sorted(each.result() for each in begun) == [303] * held + [503] * (8 - held)
+        if status == 503:
+            assert browser.callback(back).status_code == 200
+        assert browser.fetch("GET", "/api/tasks").status_code == 200
+    assert provider.count("token") == 1
 
 
 @pytest.mark.parametrize("par", ["absent", "required"])
