@@ -203,10 +203,7 @@ async def _former(front: Front, asked: LoginRequest, session_id: str | None) -> 
     """The live session that this login is about: to raise it, or to widen it; None: about none."""
     stronger = asked.acr_values is not None or asked.max_age is not None
     raises = stronger or asked.prompt == "login"
-    providers = front.frontend.providers.values()
-    which = len(providers) > 1 or any(each.organization is not None for each in providers)
-    about_one = asked.route is not None or (which and raises)
-    if session_id is None or not about_one:
+    if session_id is None or not (raises or asked.route is not None):
         return None
     try:
         return (await front.sessions.find(session_id)).session
@@ -217,9 +214,9 @@ async def _former(front: Front, asked: LoginRequest, session_id: str | None) -> 
 def _more_scopes(
     front: Front, server: AuthorizationServer, path: str | None, former: Session | None
 ) -> tuple[str, ...]:
-    """What the route at `path` wants beside the scopes of every login. Raises Refused."""
-    if path is None:
-        return ()
+    """What the route at `path` wants beside the scopes of every login, and what `former` had.
+
+    Raises Refused(BAD_REQUEST)."""
     theirs = former is not None and former.identity.iss == server.config.issuer
     return scopes_for(front.frontend.routes, path, former if theirs else None)
 

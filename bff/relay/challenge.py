@@ -5,6 +5,7 @@ not plainly one of the two is none, and the upstream's answer passes as it is.
 """
 
 import re
+from collections.abc import Set
 from typing import Final
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ _MAX_AGE: Final = re.compile(r"[0-9]{1,9}")
 _LONGEST: Final = 512  # characters; as much as a login takes
 
 
-def refusal_in(status: int, headers: Headers) -> Refused | None:
+def refusal_in(status: int, headers: Headers, may_ask: Set[str] | None = None) -> Refused | None:
     """The refusal that a 401 or 403 of the upstream means for the person, if it means one (A-05).
 
+    `may_ask`: the values of `acr` that a login may ask for; None: any.
     STEP_UP_REQUIRED with the query of the login that would do, INSUFFICIENT_SCOPE with the scope.
     """
     if status not in (401, 403):
@@ -27,7 +29,7 @@ def refusal_in(status: int, headers: Headers) -> Refused | None:
     if said.get("error") == "insufficient_scope":
         return Refused(Reason.INSUFFICIENT_SCOPE, scope=_words(said.get("scope")))
     if status == 401 and said.get("error") == "insufficient_user_authentication":
-        return Refused(Reason.STEP_UP_REQUIRED, login_query=_login_query(said))
+        return Refused(Reason.STEP_UP_REQUIRED, login_query=_login_query(said, may_ask))
     return None
 
 
@@ -46,11 +48,12 @@ def _words(text: str | None) -> str | None:
     return text if text and len(text) <= _LONGEST and _WORDS.fullmatch(text) else None
 
 
-def _login_query(said: dict[str, str]) -> str:
-    """What the login that would do is to be asked for (RFC 9470 §4)."""
+def _login_query(said: dict[str, str], may_ask: Set[str] | None) -> str:
+    """What the login that would do is to be asked for (RFC 9470 §4); no more than it takes."""
     parts = []
-    if (acr_values := _words(said.get("acr_values"))) is not None:
-        parts.append(f"acr_values={quote(acr_values, safe='')}")
+    wanted = (_words(said.get("acr_values")) or "").split()
+    if acr_values := [each for each in wanted if may_ask is None or each in may_ask]:
+        parts.append(f"acr_values={quote(' '.join(acr_values), safe='')}")
     if _MAX_AGE.fullmatch(max_age := said.get("max_age", "")):
         parts.append(f"max_age={max_age}")
     return "&".join(parts)

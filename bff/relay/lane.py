@@ -264,6 +264,7 @@ class Passage:
         if shown is not None and shown.proof_key is not None and self._proves_again(answer):
             return False
         verdict = judge_answer(
+            self._relay.way,
             answer,
             personal=shown is not None and self._relay.personal,
             repeatable=shown is not None and self._body.held and not self._doubted,

@@ -7,6 +7,7 @@ from bff.problem import Headers
 from bff.relay.challenge import refusal_in
 from bff.relay.exchange import wants_another_token
 from bff.relay.framing import AnswerHead
+from bff.relay.way import Relayed
 
 
 class Verdict(StrEnum):
@@ -18,7 +19,9 @@ class Verdict(StrEnum):
     REPEAT = "repeat"  # another token might help
 
 
-def judge_answer(answer: AnswerHead, *, personal: bool, repeatable: bool, socket: bool) -> Verdict:
+def judge_answer(
+    way: Relayed, answer: AnswerHead, *, personal: bool, repeatable: bool, socket: bool
+) -> Verdict:
     """The verdict. `personal`: a session's token went along, and its person can get a better one.
 
     `repeatable`: a token went along, and the request may go once more with another (R-08).
@@ -33,12 +36,12 @@ def judge_answer(answer: AnswerHead, *, personal: bool, repeatable: bool, socket
     if status == 401 and repeatable and wants_another_token(headers):
         return Verdict.REPEAT
     if personal and status in (401, 403):
-        _raise_if_refused(status, headers)
+        _raise_if_refused(way, status, headers)
     return Verdict.RELAY
 
 
-def _raise_if_refused(status: int, headers: Headers) -> None:
-    refused = refusal_in(status, headers)
+def _raise_if_refused(way: Relayed, status: int, headers: Headers) -> None:
+    refused = refusal_in(status, headers, way.acr_values)
     try:
         if refused is not None:
             raise refused

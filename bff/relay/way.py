@@ -12,6 +12,7 @@ from bff.config.load import FrontEnd
 from bff.config.route_section import Route
 from bff.config.values import Origin, canonical_origin
 from bff.problem import Headers, security_headers
+from bff.session.access import acr_values_of
 from bff.session.opened import AtHand
 
 
@@ -36,6 +37,7 @@ class Relayed:
     request_cookies: frozenset[bytes]
     response_cookies: frozenset[bytes]
     added: Headers = field(repr=False)  # to every answer
+    acr_values: frozenset[str] | None  # what a login may ask for; None: for whatever it is
     dev_server: bool  # pages of somebody who works on this machine
     traced: bool  # the relay says itself for which span it asks
 
@@ -104,6 +106,7 @@ def relayed(route: Route, frontend: FrontEnd, *, traced: bool = False) -> Relaye
             *security_headers(secure=frontend.secure),
             (b"vary", b"Sec-Fetch-Site, Origin"),
         ],
+        acr_values=acr_values_of(tuple(frontend.providers.values())),
         dev_server=is_dev_server(route, frontend.origin),
         traced=traced,
     )

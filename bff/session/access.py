@@ -19,10 +19,10 @@ from bff.session.record import Session
 class AccessRule:
     """What a route asks of a session."""
 
-    path: str
     scopes: tuple[str, ...]  # with claims in braces
     require: Mapping[str, Required]
-    stronger: str  # the query of the login that asks for such an `acr`; empty: none may
+    stronger: bool  # a login may ask for such an `acr`
+    login: str  # the query of the login that asks for all of it, as far as a login may
 
 
 def access_rule(route: Route, providers: Sequence[Provider]) -> AccessRule | None:
@@ -31,23 +31,36 @@ def access_rule(route: Route, providers: Sequence[Provider]) -> AccessRule | Non
     if not (scopes or route.require):
         return None
     return AccessRule(
-        path=route.path,
         scopes=scopes,
         require=route.require,
-        stronger=_stronger(route, providers),
+        stronger=bool(_stronger(route, providers)),
+        login=login_query(route, providers),
     )
 
 
-def _stronger(route: Route, providers: Sequence[Provider]) -> str:
-    """The login that asks for the `acr` of a rule, where every provider may be asked for it."""
-    wanted = route.require.get("acr", ())
+def login_query(route: Route, providers: Sequence[Provider]) -> str:
+    """The query of the login that asks for all that the route wants, as far as a login may.
+
+    In one: each login takes the place of what the one before it had brought.
+    """
+    acr_values = _stronger(route, providers)
+    parts = [f"acr_values={quote(' '.join(acr_values), safe='')}"] if acr_values else []
+    if _asked(route) or route.own_token:
+        parts.append(f"route={quote(route.path, safe='/')}")
+    return "&".join(parts)
+
+
+def _stronger(route: Route, providers: Sequence[Provider]) -> list[str]:
+    """The values of `acr` that the route's rule takes, and that every provider may be asked for."""
+    wanted, may = route.require.get("acr", ()), acr_values_of(providers)
     texts = () if isinstance(wanted, bool) else wanted
-    asked = [
-        text
-        for text in texts
-        if all(each.acr_values is None or text in each.acr_values for each in providers)
-    ]
-    return f"acr_values={quote(' '.join(asked), safe='')}" if asked else ""
+    return [text for text in texts if may is None or text in may]
+
+
+def acr_values_of(providers: Sequence[Provider]) -> frozenset[str] | None:
+    """What a login may ask any of them for; None: for whatever it is."""
+    lists = [frozenset(each.acr_values) for each in providers if each.acr_values is not None]
+    return frozenset.intersection(*lists) if lists else None
 
 
 def _asked(route: Route) -> tuple[str, ...]:
@@ -74,7 +87,8 @@ def require_access(rule: AccessRule, session: Session) -> None:
     held = session.identity.held
     unmet = {name for name, wanted in rule.require.items() if not _meets(held.get(name), wanted)}
     if unmet:
-        raise Refused(Reason.FORBIDDEN, login_query=rule.stronger if unmet == {"acr"} else "")
+        helps = rule.stronger and unmet == {"acr"}
+        raise Refused(Reason.FORBIDDEN, login_query=rule.login if helps else "")
     if not rule.scopes:
         return
     scopes = [scope_with(each, held) for each in rule.scopes]
@@ -85,7 +99,7 @@ def require_access(rule: AccessRule, session: Session) -> None:
         raise Refused(
             Reason.INSUFFICIENT_SCOPE,
             scope=" ".join(named),
-            login_query=f"route={quote(rule.path, safe='/')}",
+            login_query=rule.login,
         )
 
 
@@ -96,14 +110,17 @@ def _meets(said: object, wanted: Required) -> bool:
     return any(isinstance(each, str) and each in wanted for each in texts)
 
 
-def scopes_for(routes: Sequence[Route], path: str, former: Session | None) -> tuple[str, ...]:
-    """The scopes of the route at `path`, and those of other routes that `former` was granted.
+def scopes_for(
+    routes: Sequence[Route], path: str | None, former: Session | None
+) -> tuple[str, ...]:
+    """The scopes of the route at `path`, if one is named, and those that `former` was granted.
 
     All of them stand in the configuration; of the session come the claims they are made with, and
     which of them it has. What cannot be made without it is left out: the next answer of the route
     says so again. Raises Refused(BAD_REQUEST) unless a route there asks for scopes or a token.
     """
-    if not any(route.path == path and (_asked(route) or route.own_token) for route in routes):
+    wanting = [route.path for route in routes if _asked(route) or route.own_token]
+    if path is not None and path not in wanting:
         raise Refused(Reason.BAD_REQUEST)
     held: Mapping[str, object] = {} if former is None else former.identity.held
     granted = set() if former is None else _granted(former)

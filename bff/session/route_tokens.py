@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import quote
 
 from bff.clock import Clock
 from bff.config.access import claims_in_scope, scope_with
@@ -18,6 +17,7 @@ from bff.config.load import FrontEnd
 from bff.config.route_section import Route
 from bff.problem import Reason, Refused
 from bff.provider.wanted import Wanted
+from bff.session.access import login_query
 from bff.session.background import Background
 from bff.session.dealings import Dealings
 from bff.session.leased import Tasks
@@ -94,7 +94,7 @@ class RouteTokens:
         tried: Tried,
         told: Callable[[Found, Refused], None],
     ) -> None:
-        self._path = route.path
+        self._login = login_query(route, tuple(frontend.providers.values()))
         self._wanted = wanted_by(route)
         self._name = self._wanted.name
         # What every session alike is asked for; None: it is made with claims.
@@ -186,7 +186,7 @@ class RouteTokens:
         refused = Refused(
             Reason.INSUFFICIENT_SCOPE,
             scope=self._asked(found).scope,
-            login_query=f"route={quote(self._path, safe='/')}",
+            login_query=self._login,
         )
         self._told(found, refused)
         return refused

@@ -193,6 +193,17 @@ def test_a_login_is_named_only_for_what_it_may_ask(
     assert (refused.value.reason, refused.value.login_query) == (NO, query)
 
 
+@pytest.mark.rule("A-05")
+@pytest.mark.parametrize("said", [{"acr": "1"}, {"acr": "2"}])
+def test_one_login_asks_for_all_that_a_route_wants(said: dict[str, object]) -> None:
+    """Else each of two logins would take away what the other has brought, for ever."""
+    rule = access_rule(route("/api", require={"acr": "2"}, scopes=["a"]), ())
+    assert rule is not None
+    with pytest.raises(Refused) as refused:
+        require_access(rule, session(said))
+    assert refused.value.login_query == "acr_values=2&route=/api"
+
+
 ROUTES = (
     route("/", require={"groups": "admin"}),
     route("/api/a", scopes=["a", "org:{org_id}"]),
@@ -215,10 +226,17 @@ ROUTES = (
             ("a", "org:acme", "b"),
             id="and what other routes were granted, nothing else of the session",
         ),
+        pytest.param(None, None, (), id="of none, and nobody signed in"),
+        pytest.param(
+            None,
+            session({"org_id": "acme"}, scope="a org:acme other"),
+            ("a", "org:acme"),
+            id="of none: what was granted stays",
+        ),
     ],
 )
 def test_a_login_asks_for_the_scopes_of_routes_only(
-    path: str, former: Session | None, asked: tuple[str, ...]
+    path: str | None, former: Session | None, asked: tuple[str, ...]
 ) -> None:
     assert scopes_for(ROUTES, path, former) == asked
 

@@ -2,6 +2,7 @@
 
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,24 @@ def test_a_login_is_asked_for_what_the_challenge_asks_for(
     refused = step_up(" ".join(acr_values), str(max_age))
     asked = read(refused.login_query)
     assert (asked.acr_values, asked.max_age) == (" ".join(acr_values), max_age)
+
+
+@pytest.mark.rule("A-05")
+@pytest.mark.parametrize(
+    ("may_ask", "query"),
+    [
+        pytest.param(None, "acr_values=gold%202&max_age=60", id="whatever it is"),
+        pytest.param({"1", "2"}, "acr_values=2&max_age=60", id="one of two"),
+        pytest.param({"1"}, "max_age=60", id="neither"),
+    ],
+)
+def test_a_login_is_asked_for_no_more_than_the_file_lets_it(
+    may_ask: set[str] | None, query: str
+) -> None:
+    challenge = b'error=insufficient_user_authentication, acr_values="gold 2", max_age=60'
+    refused = refusal_in(401, [(b"www-authenticate", b"Bearer " + challenge)], may_ask)
+    assert refused is not None
+    assert refused.login_query == query
 
 
 @given(acr_values=ANYTHING, max_age=ANYTHING)

@@ -101,6 +101,13 @@ strip = true
 require = {{ acr = "2" }}
 
 [[routes]]
+path = "/api/both"
+upstream = "{simulator.api}/tasks"
+strip = true
+scopes = ["tasks:write"]
+require = {{ acr = "2" }}
+
+[[routes]]
 path = "/nowhere/scopes"
 upstream = "{unreachable}"
 scopes = ["tasks:read"]
@@ -264,6 +271,28 @@ def test_where_only_a_stronger_sign_in_is_missing_a_login_helps(page: Browser) -
     assert (answer["reason"], answer["login_url"]) == ("forbidden", "/bff/login?acr_values=2")
     signs_in_again(page, str(answer["login_url"]))
     assert page.fetch("GET", "/api/strong").status_code == 200
+
+
+@pytest.mark.rule("L-13", "A-05")
+@pytest.mark.parametrize("query", ["acr_values=2", "max_age=60", "prompt=login"])
+def test_who_raises_a_session_keeps_the_rights_that_it_has(page: Browser, query: str) -> None:
+    page.sign_in()
+    signs_in_again(page, "/bff/login?route=/api/tasks")
+    asked = signs_in_again(page, f"/bff/login?{query}")
+    assert asked["scope"] == "openid profile email offline_access tasks:write"
+    assert page.fetch("GET", "/api/tasks").status_code == 200
+
+
+@pytest.mark.rule("L-13", "A-05")
+@pytest.mark.parametrize("before", ["/bff/login?acr_values=2", "/bff/login?route=/api/tasks", ""])
+def test_one_login_brings_all_that_a_route_wants(page: Browser, before: str) -> None:
+    page.sign_in()
+    if before:  # half of it is there
+        signs_in_again(page, before)
+    answer = refused(page.fetch("GET", "/api/both"))
+    assert answer["login_url"] == "/bff/login?acr_values=2&route=/api/both"
+    signs_in_again(page, str(answer["login_url"]))
+    assert page.fetch("GET", "/api/both").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conftest import Sites
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
 from tests.parts.control import Control
@@ -265,3 +266,18 @@ def test_an_access_token_that_could_not_be_verified_is_shown_by_no_process(
         assert asked["outcome"] == "ok"
         provider.do("clear")
         assert page.fetch("GET", "/bff/session").json()["authenticated"]
+
+
+@pytest.mark.rule("A-05")
+def test_what_no_login_may_ask_for_is_left_out(
+    sites: Sites, upstream: Villain, provider: Control
+) -> None:
+    challenge = b'Bearer error=insufficient_user_authentication, acr_values="gold 2"'
+    upstream.script(
+        b"HTTP/1.1 401 No\r\nwww-authenticate: %b\r\ncontent-length: 0\r\n\r\n" % challenge
+    )
+    with browsing(sites(api=upstream.url, provider='acr_values = ["2"]')) as ada:
+        ada.sign_in()
+        login_url = ada.fetch("GET", "/api/x").json()["login_url"]
+        assert login_url == "/bff/login?acr_values=2"
+        assert ada.navigate(login_url, site="same-origin").status_code == 303
