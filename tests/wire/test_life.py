@@ -130,6 +130,32 @@ def test_a_service_manager_does_not_hear_of_a_reload_before_the_start_or_after_t
     manager.socket.close()
 
 
+FAILING: Final = """
+import bff.serve.supervisor as supervisor
+from bff.cli import main
+def fail(*_):
+    raise RecursionError("a secret")
+supervisor.refuse_what_needs_a_restart = fail
+main()
+"""
+
+
+def test_a_service_manager_hears_that_all_is_well_after_a_reload_that_breaks(
+    tmp_path: Path, simulator: Simulator, redis: RedisProcess, name: str, manager: Manager
+) -> None:
+    parts: dict[str, Any] = {"issuer": simulator.issuer, "store": redis.url}
+    env = {"NOTIFY_SOCKET": name}
+    with served(tmp_path, env=env, program=("-c", FAILING), **parts) as site:
+        assert manager.hears() == "READY=1"
+        site.process.signal(signal.SIGHUP)
+        assert manager.hears().startswith("RELOADING=1\n")
+        assert manager.hears() == "READY=1"
+        assert site.process.event("crashed")["error"] == "RecursionError"
+        assert site.process.event("reload_refused")["reason"] == "RecursionError"
+        assert "a secret" not in "".join(site.process.output)
+        site.ready()
+
+
 def test_a_service_manager_that_watches_hears_that_it_lives(
     tmp_path: Path, simulator: Simulator, redis: RedisProcess
 ) -> None:
