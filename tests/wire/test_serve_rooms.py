@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,17 @@ def test_a_worker_is_no_file_of_the_current_folder(monkeypatch: pytest.MonkeyPat
     assert command() == [sys.executable, "-P", "-m", "bff.serve.worker"]
     monkeypatch.setattr(sys, "path", [os.getcwd()])
     assert command() == [sys.executable, "-m", "bff.serve.worker"]
+
+
+def test_a_worker_can_be_started_from_a_folder_that_has_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "release"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setattr(sys, "path", ["/usr/lib/python3"])
+    assert command() == [sys.executable, "-P", "-m", "bff.serve.worker"]
 
 
 @pytest.mark.parametrize(
