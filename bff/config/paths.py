@@ -18,9 +18,6 @@ def check_file(key: str, path: Path) -> Iterator[Fault]:
 
 def check_folder(key: str, path: Path) -> Iterator[Fault]:
     """The faults of a folder whose files are to be read."""
-    if path == Path():
-        yield Fault(key=key, message="names no folder", mend="write its path")
-        return
     yield from _check(key, path, stat.S_ISDIR, "directory", os.X_OK)
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bff.config.access import Require, Scopes
 from bff.config.hashed import DEFAULT, Templates
@@ -40,6 +40,12 @@ def _route_path(value: str) -> str:
     return value
 
 
+def _folder(value: object) -> object:
+    if value == "":
+        raise fault("names no folder", 'write its path; the current one is "."')
+    return value
+
+
 def _set_headers(value: dict[str, str]) -> dict[str, str]:
     taken = {"host", "authorization", "cookie", "connection", "transfer-encoding", "content-length"}
     for name, text in value.items():
@@ -65,7 +71,7 @@ class Route(Section):
     path: Annotated[str, AfterValidator(_route_path)]
     upstream: ServerUrl | None = None
     public_url: ServerUrl | None = None
-    static: Path | None = None
+    static: Annotated[Path, BeforeValidator(_folder)] | None = None
     strip: Flag = False
     auth: Literal["user", "optional", "client", "none"] = "user"
     provider: str | None = None

@@ -196,7 +196,7 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
     ({"routes": '[[routes]]\npath = "/"\nstatic = "/nowhere"'}, "static",
      "routes.1.static is no directory; create it, or name another"),
     ({"routes": '[[routes]]\npath = "/"\nstatic = ""'}, "static",
-     "routes.1.static names no folder; write its path"),
+     'routes.1.static names no folder; write its path; the current one is "."'),
     ({"routes": f'[[routes]]\npath = "/"\nstatic = "/{"a" * 300}"'}, "static",
      "routes.1.static is no directory; create it, or name another"),
     ({"provider": f'ca_file = "/{"a" * 300}"'}, "ca_file",
