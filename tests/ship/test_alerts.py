@@ -9,6 +9,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from bff.app import ENDPOINTS
+from bff.browser.front import CALLBACK_URL
 from bff.journal.metrics import ENDED, PROVIDER_CALLS, REFRESHES, REFUSALS, REQUESTS
 from bff.problem import Reason
 from bff.provider.call import Fault
@@ -64,6 +66,20 @@ def test_each_asks_for_what_there_is(rule: dict[str, Any]) -> None:
         for label, value in each.matchers:
             known = VALUES.get((each.metric.name, label))
             assert known is None or set(value.split("|")) <= known
+
+
+def test_a_login_counts_at_whichever_callback_it_ends() -> None:
+    (rule,) = (rule for rule in RULES if rule["alert"] == "BffLoginsFailing")
+    labels = [name for name in map(bytes.decode, ENDPOINTS) if name.startswith(CALLBACK_URL)]
+    assert len(labels) == 2
+    for each in asked(rule["expr"]):
+        route = dict(each.matchers)["route"]
+        assert [name for name in labels if not re.fullmatch(route, name)] == []
+
+
+def test_the_manual_names_the_endpoints_that_count_many_paths() -> None:
+    many = [name for name in map(bytes.decode, ENDPOINTS) if name.endswith("/")]
+    assert [name for name in many if f"`{name}`" not in METRICS_MANUAL] == []
 
 
 def test_each_has_its_paragraph_in_the_same_order() -> None:
