@@ -11,7 +11,7 @@ import yaml
 
 from bff.app import ENDPOINTS
 from bff.browser.front import CALLBACK_URL
-from bff.journal.metrics import ENDED, PROVIDER_CALLS, REFRESHES, REFUSALS, REQUESTS
+from bff.journal.metrics import ENDED, PROVIDER_CALLS, REFRESHES, REFUSALS, REQUESTS, call_outcome
 from bff.problem import Reason
 from bff.provider.call import Fault
 from tests.ship.conftest import ROOT
@@ -27,13 +27,15 @@ RUNBOOK = (ROOT / "docs/alerts.md").read_text()
 CLASSES: Final = {f"{number}xx" for number in range(1, 6)}
 # What the manual lists of causes and outcomes; a reason may be a cause as well.
 TOLD: Final = set(re.findall(r"`(\w+)`", METRICS_MANUAL.rpartition("|")[2]))
+# Of a call of the provider, beside the classes.
+OF_CALLS: Final = {call_outcome(429), *(fault.value for fault in Fault)}
 REASONS: Final = {reason.value for reason in Reason}
 VALUES: Final[Mapping[tuple[str, str], set[str]]] = {
     (REQUESTS.name, "status"): CLASSES,
     (REFUSALS.name, "reason"): REASONS,
     (REFRESHES.name, "outcome"): TOLD,
     (ENDED.name, "cause"): TOLD | REASONS,
-    (PROVIDER_CALLS.name, "outcome"): CLASSES | {fault.value for fault in Fault},
+    (PROVIDER_CALLS.name, "outcome"): CLASSES | OF_CALLS,
 }
 
 
@@ -87,6 +89,16 @@ def test_each_has_its_paragraph_in_the_same_order() -> None:
     for rule in RULES:
         assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in ("critical", "warning")
+
+
+def test_a_call_of_the_provider_fails_by_the_same_outcomes_in_rule_and_manuals() -> None:
+    (rule,) = (rule for rule in RULES if rule["alert"] == "BffProviderFailing")
+    (counted,) = (value for each in asked(rule["expr"]) for _, value in each.matchers)
+    failed = set(counted.split("|"))
+    assert failed == {"5xx", *OF_CALLS}
+    paragraph = RUNBOOK.partition("## BffProviderFailing\n")[2].partition("\n## ")[0]
+    assert failed <= set(re.findall(r"`(\w+)`", paragraph))
+    assert OF_CALLS <= TOLD
 
 
 def test_the_runbook_names_reasons_that_there_are() -> None:
