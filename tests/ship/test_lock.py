@@ -1,4 +1,4 @@
-"""What the container runs on is pinned by its hash, and no file says where it was found."""
+"""What pip puts into the container is pinned by its hash, and no file says where it was found."""
 
 import re
 import tomllib
@@ -45,6 +45,18 @@ def test_a_lock_names_no_host(file: str) -> None:
     assert "/" not in text
     assert "index" not in text
     assert "find-links" not in text
+
+
+def test_the_dockerfile_pins_what_it_says_and_says_what_it_does_not() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    installs = re.findall(r"pip install ((?:\\\n|[^\n&])*)", text)
+    assert len(installs) == 2
+    for options in installs:
+        assert {"--require-hashes", "--no-index"} & set(options.split())
+    head = " ".join(text.partition("\n\n")[0].replace("\n#", "").split())
+    assert "What pip takes is pinned by its hash" in head
+    pinned = all("@sha256:" in image for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+    assert ("the base image is not" in head) is not pinned
 
 
 def test_every_dependency_is_locked_within_its_bounds() -> None:
