@@ -16,10 +16,12 @@
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
-COPY requirements.lock requirements-build.lock ./
+# The other one, requirements-otel.lock, has OpenTelemetry's SDK as well: docs/traces.md.
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-otel.lock requirements-build.lock ./
 RUN python -m venv /opt/bff \
  && /opt/bff/bin/pip install --require-hashes --only-binary :all: \
-    --requirement requirements.lock --requirement requirements-build.lock
+    --requirement "$LOCK" --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bff ./bff
 # A wheel, not the folder: what is installed is what would be published.

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from tests.ship.conftest import ROOT
 
-LOCKS = ("requirements.lock", "requirements-build.lock")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-otel.lock")
 PIN = re.compile(r"([a-z0-9-]+)==([^ ]+)(?: ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 
 
@@ -61,6 +61,12 @@ def test_the_dockerfile_pins_what_it_says_and_says_what_it_does_not() -> None:
 
 def test_every_dependency_is_locked_within_its_bounds() -> None:
     assert unmet(pyproject()["project"]["dependencies"], LOCKS[0]) == []
+
+
+def test_with_traces_the_lock_has_the_same_and_the_extra() -> None:
+    assert unmet(pyproject()["project"]["optional-dependencies"]["otel"], LOCKS[2]) == []
+    plain, traces = (set(PIN.findall(without_comments(file))) for file in (LOCKS[0], LOCKS[2]))
+    assert plain < traces
 
 
 def test_what_builds_the_wheel_is_locked_within_its_bounds() -> None:

@@ -20,6 +20,8 @@ def test_the_store_s_user_has_the_same_rights_on_both_pages() -> None:
 
 def test_the_container_and_the_manual_install_in_the_same_way() -> None:
     dockerfile = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+    (lock,) = re.findall(r"^ARG LOCK=(\S+)", dockerfile, re.MULTILINE)
+    dockerfile = dockerfile.replace('"$LOCK"', lock)
     for option in ("--require-hashes", "--requirement requirements.lock", "--no-deps"):
         assert option in dockerfile
         assert option in DEPLOY
