@@ -1,7 +1,9 @@
 # syntax=docker/dockerfile:1
-# Two stages: a wheel is built and installed into a virtual environment; only that goes on. All that
-# is taken from elsewhere is pinned by its hash: requirements.lock, and requirements-build.lock for
-# what builds the wheel (`make lock` writes both).
+# Two stages: a wheel is built and installed into a virtual environment; only that goes on. What pip
+# takes is pinned by its hash: requirements.lock, and requirements-build.lock for what builds the
+# wheel (`make lock` writes both). But the base image is not, nor the syntax above: their tags move,
+# and a build that pulls gets the mends of Debian and Python. Who wants the same base each time writes
+# its digest into both lines: FROM python:3.12-slim@sha256:…
 #
 #   docker build -t bff .
 #   docker run --read-only -p 8000:8000 -v ./bff.toml:/etc/bff/bff.toml:ro -v ./spa:/srv/spa:ro \
@@ -14,10 +16,12 @@
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
-COPY requirements.lock requirements-build.lock ./
+# The other one, requirements-otel.lock, has OpenTelemetry's SDK as well: docs/traces.md.
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-otel.lock requirements-build.lock ./
 RUN python -m venv /opt/bff \
  && /opt/bff/bin/pip install --require-hashes --only-binary :all: \
-    --requirement requirements.lock --requirement requirements-build.lock
+    --requirement "$LOCK" --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bff ./bff
 # A wheel, not the folder: what is installed is what would be published.

@@ -8,7 +8,8 @@
 #                           tests, thousands of times over: some ten minutes more
 #   make conformance        which rows of the checklist the last `make test` has proven
 #   make dist               wheel and sdist in dist/, built and checked
-#   make lock [UPGRADE=1]   requirements.lock anew: what the container runs on, with hashes
+#   make lock [UPGRADE=1]   requirements.lock anew: what the container runs on, with hashes; and those
+#                           for traces and for the build
 #   make schema             config/bff.schema.json anew, from the models
 #   make reference          the tables of docs/reference, and the full example, anew from the code
 #   make bench              figures, no verdict: the relay; `make streams`: what connections, streams
@@ -83,6 +84,7 @@ lock: | $(VENV)/bin/python
 	$(RUN) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  > build/uv/requires.in
 	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra otel --constraint requirements.lock --output-file requirements-otel.lock
 	$(LOCK) build/uv/requires.in --output-file requirements-build.lock
 
 schema: $(VENV)/.demo

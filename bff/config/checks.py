@@ -74,7 +74,7 @@ def _traces(collector: str | None) -> Faults:
         yield Fault(
             key="operate.traces",
             message="needs what is not installed",
-            mend='pip install "bff[otel]", or remove the key',
+            mend='pip install "bff[otel]" (an image: docs/traces.md), or remove the key',
         )
 
 

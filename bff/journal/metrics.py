@@ -94,7 +94,7 @@ PROVIDER_SECONDS: Final = Metric(
 PROVIDER_CALLS: Final = Metric(
     "bff_provider_calls_total",
     Kind.COUNTER,
-    "Calls of the provider, by endpoint and by the class of the status, or the fault.",
+    "Calls of the provider, by endpoint and by the class of the status, 429, or the fault.",
     ("endpoint", "outcome"),
 )
 UPSTREAM_CONNECTIONS: Final = Metric(
@@ -190,6 +190,15 @@ def snapshot(gauges: Iterable[Gauge]) -> Snapshot:
 def status_class(status: int) -> str:
     """As a label has it: `2xx`."""
     return _CLASSES[status // 100]
+
+
+def call_outcome(status: int) -> str:
+    """The outcome of a call of the provider: the class, and 429 by itself.
+
+    A provider that throttles turns away whoever comes, like one that is down; another 4xx is about
+    one request.
+    """
+    return "429" if status == 429 else status_class(status)
 
 
 _CLASSES: Final = ("", "1xx", "2xx", "3xx", "4xx", "5xx")

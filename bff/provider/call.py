@@ -22,7 +22,7 @@ import msgspec
 from bff.config.certificates import client_tls
 from bff.config.provider_section import Provider
 from bff.journal.log import Event, tell
-from bff.journal.metrics import PROVIDER_CALLS, PROVIDER_SECONDS, count, status_class, timed
+from bff.journal.metrics import PROVIDER_CALLS, PROVIDER_SECONDS, call_outcome, count, timed
 from bff.journal.trace import asked
 from bff.problem import Reason, Refused
 from bff.provider.dpop import read_nonce
@@ -232,7 +232,7 @@ class ProviderHttp:
             timed(PROVIDER_SECONDS, kind).observe(perf_counter() - began_at)
             if span is not None:
                 span.end(status)
-        count(PROVIDER_CALLS, kind, status_class(reply.status))
+        count(PROVIDER_CALLS, kind, call_outcome(reply.status))
         return reply
 
     async def _read(self, request: httpx.Request) -> Reply:

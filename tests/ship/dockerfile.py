@@ -38,14 +38,19 @@ def instructions(text: str) -> list[tuple[str, str]]:
     return [(name, rest.strip()) for name, _, rest in pairs]
 
 
-def carry_out(source: Path, root: Path) -> list[Stage]:
-    """Do what `source`/Dockerfile says, below `root`. Raises CalledProcessError if a step fails."""
+def carry_out(source: Path, root: Path, **arguments: str) -> list[Stage]:
+    """Do what `source`/Dockerfile says, below `root`, with these for its ARGs.
+
+    Raises CalledProcessError if a step fails."""
     stages: list[Stage] = []
     (root / "bin").mkdir()
     (root / "bin/python").symlink_to(_python())
     for name, rest in instructions((source / "Dockerfile").read_text()):
         if name == "FROM":
             stages.append(Stage())
+        elif name == "ARG":
+            argument, _, default = rest.partition("=")
+            stages[-1].env[argument] = arguments.get(argument, default)
         else:
             _STEPS[name](stages[-1], rest, source, root)
     return stages

@@ -1,6 +1,7 @@
 """The Dockerfile's steps end in a tree on which `bff serve` runs as nobody, and writes nothing."""
 
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -54,9 +55,12 @@ class Image:
 
 @pytest.fixture(scope="module")
 def image(open_folder: Path) -> Image:
-    root = open_folder / "image"
+    return built(open_folder / "image")
+
+
+def built(root: Path, **arguments: str) -> Image:
     root.mkdir(mode=0o755)
-    _, stage = carry_out(ROOT, root)
+    _, stage = carry_out(ROOT, root, **arguments)
     _shut(root)
     return Image(root, stage)
 
@@ -114,6 +118,16 @@ def test_what_was_installed_is_the_wheel_alone(image: Image) -> None:
     done = image.said("python", "-c", "import bff; print(bff.__file__)")
     assert done.stdout.startswith(inside(image.root, "/opt/bff/lib/"))
     assert image.said("python", "-m", "pip", "--version").returncode != 0
+
+
+def test_with_the_lock_of_the_page_on_traces_it_can_send_them(
+    image: Image, open_folder: Path
+) -> None:
+    (lock,) = re.findall(r"--build-arg LOCK=(\S+)", (ROOT / "docs/traces.md").read_text())
+    sends = ("python", "-c", "import bff.serve.otlp")
+    assert "No module named 'opentelemetry'" in image.said(*sends).stderr
+    done = built(open_folder / "traces", LOCK=lock).said(*sends)
+    assert done.returncode == 0, done.stderr
 
 
 def test_its_user_can_write_nothing_of_it(image: Image) -> None:

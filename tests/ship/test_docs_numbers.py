@@ -108,6 +108,37 @@ def test_a_default_that_a_page_states_is_one(page: str, pattern: str, name: str)
     assert seconds(stated) == DEFAULTS[name]
 
 
+def measured(page: str, before: str, after: str) -> str:
+    """The one number of a page between these words."""
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    (found,) = re.findall(rf"{re.escape(before)}([\d.]+){re.escape(after)}", text)
+    return str(found)
+
+
+# What README says that a worker holds, and where a page says it again.
+AGAIN: Final = [
+    pytest.param("at rest", "docs/deploy.md", "A worker takes ", " MiB at rest"),
+    pytest.param("a kept connection", "docs/deploy.md", "at rest and ", " to "),
+    pytest.param("a WebSocket", "docs/deploy.md", " to ", " KiB for each connection"),
+    pytest.param("an event stream", "docs/streams.md", "an idle event stream takes ", " KiB"),
+    pytest.param("a WebSocket", "docs/streams.md", "an idle WebSocket ", " KiB"),
+    pytest.param("a kept connection", "docs/streams.md", "that is only kept alive ", " KiB"),
+    pytest.param("events of a session", "docs/sessions.md", "and one takes ", " KiB in a worker"),
+]
+README: Final = {
+    "at rest": ("(`make streams`): ", " MiB at rest"),
+    "a kept connection": ("the tests' packages; ", " KiB more for a connection that is kept alive"),
+    "events of a session": ("kept alive, ", " KiB for an idle `/bff/events`"),
+    "an event stream": ("`/bff/events`, ", " KiB for an idle event stream of an API"),
+    "a WebSocket": ("event stream of an API, ", " KiB for an idle WebSocket"),
+}
+
+
+@pytest.mark.parametrize(("what", "page", "before", "after"), AGAIN)
+def test_a_figure_that_two_pages_give_is_one(what: str, page: str, before: str, after: str) -> None:
+    assert measured(page, before, after) == measured("README.md", *README[what])
+
+
 def test_the_last_fifth_of_a_token_s_life_is_that() -> None:
     page = (ROOT / "docs/explanation/one-refresh.md").read_text("utf-8")
     assert "In the last fifth of a token's life (`refresh.ahead`)" in page

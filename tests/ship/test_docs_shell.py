@@ -32,6 +32,7 @@ from tests.wire.serve_process import running
 ELSEWHERE: Final = {
     "python3 -m venv /opt/bff": "writes to /opt: test_container.py runs the Dockerfile's",
     "/opt/bff/bin/pip install": "the same",
+    "docker build": "needs a daemon: test_container.py carries out the same steps",
     "docker compose": "needs a daemon: test_manifests.py reads the file by its published schema",
     "kubectl apply": "needs a cluster: test_manifests.py reads what it would apply by its schema",
     "nginx -t": "reads the system's own file: test_docs_nginx.py has it read ours",

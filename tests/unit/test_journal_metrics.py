@@ -16,6 +16,7 @@ from bff.journal.metrics import (
     REVOCATIONS,
     Kind,
     Snapshot,
+    call_outcome,
     joined,
     lasting,
     status_class,
@@ -95,6 +96,9 @@ def test_a_bound_belongs_to_its_bucket() -> None:
 def test_every_status_has_a_class_and_every_name_says_what_it_is() -> None:
     assert [status_class(each) for each in (101, 200, 304, 499, 503)] == [
         "1xx", "2xx", "3xx", "4xx", "5xx",
+    ]  # fmt: skip
+    assert [call_outcome(each) for each in (200, 302, 400, 428, 429, 430, 500)] == [
+        "2xx", "3xx", "4xx", "4xx", "429", "4xx", "5xx",
     ]  # fmt: skip
     for name, metric in METRICS.items():
         assert name.startswith("bff_")

@@ -127,8 +127,21 @@ def test_streams_are_counted_for_as_long_as_they_are_open(
             until(here, {"bff_streams{}": 0, "bff_requests_in_flight{}": 0})
 
 
-def test_a_call_of_the_token_endpoint_is_timed_whether_it_was_answered_or_not(
-    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        pytest.param({"drop": True}, "unsure", id="no answer"),
+        pytest.param({"status": 429}, "429", id="a provider that throttles"),
+        pytest.param({"status": 503}, "5xx", id="an answer of a server in trouble"),
+    ],
+)
+def test_a_call_of_the_token_endpoint_is_timed_and_counted_however_it_ended(
+    tmp_path: Path,
+    simulator: Simulator,
+    provider: Control,
+    redis: RedisProcess,
+    fault: Mapping[str, object],
+    outcome: str,
 ) -> None:
     parts = {"issuer": simulator.issuer, "api": simulator.api, "store": redis.url}
     timed = "bff_provider_seconds_count{endpoint=token_endpoint}"
@@ -136,14 +149,14 @@ def test_a_call_of_the_token_endpoint_is_timed_whether_it_was_answered_or_not(
         page.sign_in()
         page.sign_in("grace")
         until(here, {timed: 2})
-        provider.fault("token", drop=True, count=1)
+        provider.fault("token", **fault, count=1)
         assert page.callback(page.from_provider()).status_code == 503
         found = until(here, {timed: 3})
     assert provider.count("token") == 3
     assert found["bff_provider_seconds_bucket{endpoint=token_endpoint,le=+Inf}"] == 3
     of = "endpoint=token_endpoint"
     assert found[f"bff_provider_calls_total{{{of},outcome=2xx}}"] == 2
-    assert found[f"bff_provider_calls_total{{{of},outcome=unsure}}"] == 1
+    assert found[f"bff_provider_calls_total{{{of},outcome={outcome}}}"] == 1
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -230,5 +230,5 @@ def test_the_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     (fault,) = raised.value.faults
     assert (fault.key, fault.mend) == (
         "operate.traces",
-        'pip install "bff[otel]", or remove the key',
+        'pip install "bff[otel]" (an image: docs/traces.md), or remove the key',
     )
