@@ -76,6 +76,7 @@ class Application:
 
     def _begin(self, config: Config) -> None:
         site = build(config, self._kept, self._site)
+        site.crowd.bound(config.limits)
         self.config, self._site = config, site
         for each in site.fronts.values():
             each.front.sessions.run()
@@ -101,6 +102,11 @@ class Application:
         if not await _knows_a_provider(site):
             found.append("provider")
         return list(dict.fromkeys(found))
+
+    @property
+    def leaving(self) -> tuple[Site, ...]:
+        """What was served before, and still has requests or streams."""
+        return tuple(self._leaving.values())
 
     @property
     def hosts(self) -> Mapping[bytes, str]:

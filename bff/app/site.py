@@ -86,10 +86,11 @@ def build(
 ) -> Site:
     """The site of a configuration. Opens nothing yet; needs a running event loop.
 
-    `kept` is what former sites could not carry out, by front end. What the `former` one knows of
-    providers goes on.
+    `kept` is what former sites could not carry out, by front end. From the `former` one go on what
+    is known of providers, and the crowd, which is bounded as it was: this one may yet fail.
     """
-    background, users, crowd = Background(), Users(), Crowd(config.limits)
+    background, users = Background(), Users()
+    crowd = Crowd(config.limits) if former is None else former.crowd
     fronts: dict[str, FrontSite] = {}
     upstreams: list[Upstream] = []
     stores: list[Store] = []

@@ -121,10 +121,13 @@ def test_a_provider_without_metadata_is_known_by_the_file(page: Browser) -> None
 
 def test_a_reload_that_fails_changes_nothing(page: Browser, tmp_path: Path) -> None:
     """The files that it names may have gone since the supervisor read them."""
-    config = page.site.application.config
+    config, crowd = page.site.application.config, page.site.application.site.crowd
     absent = {"ca_file": tmp_path / "absent.pem"}
+    broken = with_provider(config, lambda each: each.model_copy(update=absent))
+    limits = config.limits.model_copy(update={"streams": 1})
     with pytest.raises(FileNotFoundError):
-        swapped(page.site, with_provider(config, lambda each: each.model_copy(update=absent)))
+        swapped(page.site, replace(broken, limits=limits))
+    assert crowd.streams._most == config.limits.streams
     assert troubles(page.site) == []
     swapped(page.site, config)
     assert troubles(page.site) == []
