@@ -5,6 +5,7 @@ relayed paths go to `relay`, the rest are the SPA's files. Every refusal becomes
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from bff.journal.log import crashed, on_behalf_of
 from bff.journal.metrics import REQUESTS, count, status_class
 from bff.journal.trace import served
 from bff.problem import Aborted, Answer, Reason, Refused, refusal
+from bff.provider.metadata import Discovery
 from bff.relay.authorize import Relay
 from bff.relay.lane import Passage
 from bff.session.kept import KeptLogouts
@@ -73,7 +75,8 @@ class Application:
         leaving.add_done_callback(self._leaving.pop)
 
     def _begin(self, config: Config) -> None:
-        site = build(config, self._kept)
+        site = build(config, self._kept, self._site)
+        site.crowd.bound(config.limits)
         self.config, self._site = config, site
         for each in site.fronts.values():
             each.front.sessions.run()
@@ -89,15 +92,21 @@ class Application:
 
     async def troubles(self) -> list[str]:
         """Why requests would not be served just now: "store", "provider"; empty: ready."""
+        site = self.site
         found: list[str] = []
-        for each in self.site.fronts.values():
+        for each in site.fronts.values():
             try:
                 await each.front.sessions.store.ping()
             except StoreUnavailable:
                 found.append("store")
-            if not await _has_a_provider(each):
-                found.append("provider")
+        if not await _knows_a_provider(site):
+            found.append("provider")
         return list(dict.fromkeys(found))
+
+    @property
+    def leaving(self) -> tuple[Site, ...]:
+        """What was served before, and still has requests or streams."""
+        return tuple(self._leaving.values())
 
     @property
     def hosts(self) -> Mapping[bytes, str]:
@@ -163,15 +172,35 @@ async def _say(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _has_a_provider(each: FrontSite) -> bool:
-    """Whether anybody can sign in: at one of several providers is enough."""
-    for their in each.front.sessions.dealings.values():
-        try:
-            await their.server.discovery.metadata()
-        except Refused:
-            continue
-        return True
-    return False
+async def _knows_a_provider(site: Site) -> bool:
+    """Whether any provider of any front end has ever been known.
+
+    To ask for more would take all replicas away in an outage of a provider, and with them everybody
+    who is signed in. Until one is known all are asked, and nobody waits for those that are silent;
+    then what is known is kept young, and the others are asked when somebody needs them.
+    """
+    every = [
+        their.server.discovery
+        for each in site.fronts.values()
+        for their in each.front.sessions.dealings.values()
+    ]
+    known = [each for each in every if each.known]
+    asking = [asyncio.create_task(_is_known(each)) for each in known or every]
+    try:
+        for answer in asyncio.as_completed(asking):
+            if await answer:
+                return True
+        return False
+    finally:
+        for task in asking:
+            task.cancel()
+
+
+async def _is_known(discovery: Discovery) -> bool:
+    """Whether there has ever been metadata, once it has been asked for where that is due."""
+    with contextlib.suppress(Refused):
+        await discovery.metadata()
+    return discovery.known
 
 
 class _Seen:

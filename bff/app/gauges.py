@@ -1,7 +1,8 @@
 """What of a Site is measured rather than counted: how much is open just now."""
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bff.app.site import Site
@@ -20,16 +21,20 @@ from bff.session.store import StoreUnavailable
 LAG_EVERY: Final = 0.5  # seconds
 
 
-def gauges(site: Site) -> Iterator[Gauge]:
-    """What is open in this process."""
+def gauges(site: Site, leaving: Iterable[Site]) -> Iterator[Gauge]:
+    """What is open in this process: streams may live on for a day at sites that are `leaving`."""
     yield IN_FLIGHT, (), site.crowd.requests.taken
     yield STREAMS, (), site.crowd.streams.taken
-    for name, each in site.fronts.items():
-        for route, way in each.ways.items():
-            if isinstance(way, Relay):
-                idle, busy = way.upstream.held
-                yield UPSTREAM_CONNECTIONS, (name, route, "idle"), idle
-                yield UPSTREAM_CONNECTIONS, (name, route, "busy"), busy
+    held: Counter[tuple[str, str, str]] = Counter()
+    for each in (site, *leaving):
+        for name, front in each.fronts.items():
+            for route, way in front.ways.items():
+                if isinstance(way, Relay):
+                    idle, busy = way.upstream.held
+                    held[name, route, "idle"] += idle
+                    held[name, route, "busy"] += busy
+    for labels, connections in held.items():
+        yield UPSTREAM_CONNECTIONS, labels, connections
 
 
 async def queued(site: Site) -> list[Gauge]:

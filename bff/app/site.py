@@ -17,6 +17,7 @@ from bff.config.hosts import hosts
 from bff.config.load import Config, FrontEnd
 from bff.config.route_section import Route
 from bff.config.store_url import StoreKind, parse_store_url
+from bff.provider.known import Known
 from bff.provider.server import close, open_server
 from bff.relay.authorize import Relay
 from bff.relay.observed import Observed
@@ -80,12 +81,16 @@ def _store(frontend: FrontEnd, clock: StoreClock) -> Store:
     )
 
 
-def build(config: Config, kept: MutableMapping[str, KeptLogouts]) -> Site:
+def build(
+    config: Config, kept: MutableMapping[str, KeptLogouts], former: Site | None = None
+) -> Site:
     """The site of a configuration. Opens nothing yet; needs a running event loop.
 
-    `kept` is what former sites could not carry out, by front end.
+    `kept` is what former sites could not carry out, by front end. From the `former` one go on what
+    is known of providers, and the crowd, which is bounded as it was: this one may yet fail.
     """
-    background, users, crowd = Background(), Users(), Crowd(config.limits)
+    background, users = Background(), Users()
+    crowd = Crowd(config.limits) if former is None else former.crowd
     fronts: dict[str, FrontSite] = {}
     upstreams: list[Upstream] = []
     stores: list[Store] = []
@@ -98,7 +103,10 @@ def build(config: Config, kept: MutableMapping[str, KeptLogouts]) -> Site:
             keyring=config.keyring,
             store=store,
             clock=clock,
-            servers=[open_server(frontend, clock, name) for name in frontend.providers],
+            servers=[
+                open_server(frontend, clock, name, _known(former, frontend.name, provider.issuer))
+                for name, provider in frontend.providers.items()
+            ],
             background=background,
             kept=kept.setdefault(frontend.name, KeptLogouts()),
         )
@@ -139,6 +147,13 @@ def build(config: Config, kept: MutableMapping[str, KeptLogouts]) -> Site:
         crowd=crowd,
         trusted=Proxies(config.operate.trusted_proxies),
     )
+
+
+def _known(former: Site | None, frontend: str, issuer: str) -> Known | None:
+    """What that front end knew of the issuer."""
+    here = None if former is None else former.fronts.get(frontend)
+    their = None if here is None else here.front.sessions.dealings.get(issuer)
+    return None if their is None else their.server.known
 
 
 def _way(

@@ -17,6 +17,11 @@ class Count:
         self._each: dict[str, int] = {}
         self.taken = 0
 
+    def bound(self, most: int, most_each: int) -> None:
+        """From now on so many. Whoever is there stays: fewer places refuse newcomers only."""
+        self._most = most
+        self._most_each = most_each
+
     def enter(self, session_id: str | None) -> None:
         """Take a place; None: for nobody in particular. Raises Refused(OVERLOADED)."""
         if self.taken >= self._most:
@@ -40,8 +45,16 @@ class Count:
 
 
 class Crowd:
-    """The requests that one process is relaying, and its streams: relayed ones and our own."""
+    """The requests that one process is relaying, and its streams: relayed ones and our own.
+
+    It outlives the Site: what began under a former configuration has its places still.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.requests = Count(limits.requests, limits.requests_per_session)
         self.streams = Count(limits.streams, limits.streams_per_session)
+
+    def bound(self, limits: Limits) -> None:
+        """Hold to these limits from now on."""
+        self.requests.bound(limits.requests, limits.requests_per_session)
+        self.streams.bound(limits.streams, limits.streams_per_session)

@@ -4,6 +4,7 @@ the TLS that they make towards whoever we call.
 Under `checks`.
 """
 
+import hashlib
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,3 +106,18 @@ def client_tls(ca_file: Path | None, certificate: Path | None, key: Path | None)
     if certificate is not None:
         context.load_cert_chain(certificate, key, password="")
     return context
+
+
+def tls_mark(ca_file: Path | None, certificate: Path | None, key: Path | None) -> bytes:
+    """A digest that is another one if `client_tls` would read anything else by now.
+
+    The system's roots count by the time of their last change: there may be a whole folder of them.
+    """
+    system = ssl.get_default_verify_paths()
+    mark = hashlib.sha256()
+    for path in (ca_file, certificate, key):
+        mark.update(hashlib.sha256(b"" if path is None else path.read_bytes()).digest())
+    for root in (system.cafile, system.capath):
+        changed_at = 0 if root is None else Path(root).stat().st_mtime_ns
+        mark.update(f"{root} {changed_at}\n".encode())
+    return mark.digest()

@@ -6,6 +6,7 @@ while fetches fail, so that an outage of the provider does not reach live sessio
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from bff.clock import Clock
@@ -18,21 +19,39 @@ PAUSE_SECONDS: Final = 1  # after a fetch that failed
 T = TypeVar("T")
 
 
+@dataclass(slots=True, kw_only=True)
+class Copy(Generic[T]):
+    """What was last fetched, if it has not been disowned, and when, in store time; None: never.
+
+    It may outlive who fetched it, and be in the hands of two for a while: what the one finds out
+    the other knows."""
+
+    held: T | None = field(default=None, repr=False)
+    fetched_at: float | None = None
+
+
 class Cached(Generic[T]):
     """What `fetch` last brought. `fetch` returns None when it failed, and has told the log why."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[T | None]], clock: Clock) -> None:
+    def __init__(
+        self, fetch: Callable[[], Awaitable[T | None]], clock: Clock, copy: Copy[T]
+    ) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._held: T | None = None
-        self._fetched_at = 0.0
+        self._copy = copy
+        self._handed_on = copy.held is not None
         self._failed_at: float | None = None
         self._flight: asyncio.Task[T | None] | None = None
 
     @property
     def held(self) -> T | None:
         """The copy at hand, of whatever age."""
-        return self._held
+        return self._copy.held
+
+    @property
+    def known(self) -> bool:
+        """Whether there has ever been a copy; it may have been disowned since."""
+        return self._copy.fetched_at is not None
 
     @property
     def fetching(self) -> bool:
@@ -40,14 +59,15 @@ class Cached(Generic[T]):
         return self._flight is not None
 
     async def value(self) -> T:
-        """The copy at hand; an old one is renewed in the background.
+        """The copy at hand; one that is old, or was handed on, is renewed in the background.
 
         Raises Refused(PROVIDER_UNAVAILABLE) if there is none and none can be had."""
-        if self._held is None:
+        held, fetched_at = self._copy.held, self._copy.fetched_at
+        if held is None or fetched_at is None:
             return await self.fetched()
-        if not 0 <= self._clock.now() - self._fetched_at < FRESH_SECONDS:
+        if self._handed_on or not 0 <= self._clock.now() - fetched_at < FRESH_SECONDS:
             self._fly()
-        return self._held
+        return held
 
     async def fetched(self) -> T:
         """What a fetch brings that is under way or begins now, but for the pause after a failure.
@@ -62,7 +82,7 @@ class Cached(Generic[T]):
 
     def forget(self) -> None:
         """Drop the copy at hand: it has been disowned."""
-        self._held = None
+        self._copy.held = None
 
     async def close(self) -> None:
         """End a fetch that is under way."""
@@ -84,7 +104,8 @@ class Cached(Generic[T]):
         if found is None:
             self._failed_at = self._clock.now()
         else:
-            self._held, self._fetched_at, self._failed_at = found, self._clock.now(), None
+            self._copy.held, self._copy.fetched_at = found, self._clock.now()
+            self._failed_at, self._handed_on = None, False
         return found
 
     def _landed(self, flight: "asyncio.Task[T | None]") -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from bff.clock import Clock
 from bff.journal.log import Event, tell
 from bff.problem import Refused
-from bff.provider.cached import Cached
+from bff.provider.cached import Cached, Copy
 from bff.provider.call import ProviderHttp, Reply, answered_object
 from bff.provider.jws import (
     JwsHeader,
@@ -63,11 +63,13 @@ def worth_a_fetch(found: bytes | TokenFault, header: JwsHeader) -> bool:
 class KeySet:
     """The keys of one issuer."""
 
-    def __init__(self, discovery: Discovery, http: ProviderHttp, clock: Clock) -> None:
+    def __init__(
+        self, discovery: Discovery, http: ProviderHttp, clock: Clock, copy: Copy[Keys]
+    ) -> None:
         self._discovery = discovery
         self._http = http
         self._clock = clock
-        self._cached: Cached[Keys] = Cached(self._fetch, clock)
+        self._cached = Cached(self._fetch, clock, copy)
         self._fruitless_at: dict[Sender, float] = {}
 
     async def payload(

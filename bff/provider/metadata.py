@@ -17,7 +17,7 @@ from bff.config.provider_section import Provider
 from bff.config.values import is_loopback
 from bff.journal.log import Event, tell
 from bff.problem import Reason, Refused
-from bff.provider.cached import Cached
+from bff.provider.cached import Cached, Copy
 from bff.provider.call import Fault, ProviderHttp, answered_object
 
 OPENID_CONFIGURATION: Final = "/.well-known/openid-configuration"
@@ -141,7 +141,9 @@ def written_metadata(config: Provider) -> Metadata | None:
 class Discovery:
     """The metadata of the configured issuer, kept for an hour and renewed in the background."""
 
-    def __init__(self, config: Provider, http: ProviderHttp, clock: Clock) -> None:
+    def __init__(
+        self, config: Provider, http: ProviderHttp, clock: Clock, copy: Copy[Metadata]
+    ) -> None:
         self._config = config
         self._issuer = config.issuer
         self._mtls = config.client_certificate is not None
@@ -149,7 +151,12 @@ class Discovery:
         # The second document only tells where to revoke: it may not hold up a login for long.
         self._patience = config.connect_timeout
         self._written = written_metadata(config)
-        self._cached = Cached(self._fetch, clock)
+        self._cached = Cached(self._fetch, clock, copy)
+
+    @property
+    def known(self) -> bool:
+        """Whether there has ever been metadata, whatever became of the provider since."""
+        return self._written is not None or self._cached.known
 
     async def metadata(self) -> Metadata:
         """The metadata. Raises Refused(PROVIDER_UNAVAILABLE) if it is not to be had."""

@@ -15,6 +15,7 @@ from bff.config.values import Origin
 from bff.provider.call import ProviderHttp, login_bound
 from bff.provider.dpop import Nonces
 from bff.provider.keyset import KeySet
+from bff.provider.known import Known, known
 from bff.provider.logins import Calls, LoginBounds
 from bff.provider.metadata import Discovery
 from bff.provider.restraint import Restraint
@@ -43,6 +44,7 @@ class AuthorizationServer:
     config: Provider
     origin: Origin
     http: ProviderHttp
+    known: Known
     discovery: Discovery
     keys: KeySet
     clock: Clock
@@ -55,19 +57,27 @@ class AuthorizationServer:
     places: asyncio.Semaphore  # for refreshes: as many as there are connections
 
 
-def open_server(frontend: FrontEnd, clock: Clock, name: str = "") -> AuthorizationServer:
-    """That provider of a front end. Nothing is asked of it yet: it may be down (P-11)."""
+def open_server(
+    frontend: FrontEnd, clock: Clock, name: str = "", former: Known | None = None
+) -> AuthorizationServer:
+    """That provider of a front end. Nothing is asked of it yet: it may be down (P-11).
+
+    `former` is what was known of its issuer, perhaps under other settings.
+    """
     config = frontend.providers[name]
+    # Before the files are read for TLS: what comes between asks anew next time, not never.
+    what_is_known = known(config, former)
     http = ProviderHttp(config)
-    discovery = Discovery(config, http, clock)
+    discovery = Discovery(config, http, clock, what_is_known.metadata)
     calls = Calls(login_bound(config))
     return AuthorizationServer(
         name=name,
         config=config,
         origin=frontend.origin,
         http=http,
+        known=what_is_known,
         discovery=discovery,
-        keys=KeySet(discovery, http, clock),
+        keys=KeySet(discovery, http, clock, what_is_known.keys),
         clock=clock,
         client_keys=signing_keys(config.client_keys),
         logins=LoginBounds(calls.most, calls),

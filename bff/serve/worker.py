@@ -98,7 +98,7 @@ async def _report(application: Application, channel: Channel) -> None:
             done, _ = await asyncio.wait([asking], timeout=SECONDS)
             if done:
                 troubles, waiting = heard(asking, troubles, waiting)
-            taken = snapshot([*gauges(application.site), *waiting])
+            taken = snapshot([*gauges(application.site, application.leaving), *waiting])
             await channel.write(report_line(troubles, taken))
             if done:
                 await asyncio.sleep(SECONDS)

@@ -127,6 +127,23 @@ def test_streams_are_counted_for_as_long_as_they_are_open(
             until(here, {"bff_streams{}": 0, "bff_requests_in_flight{}": 0})
 
 
+def test_streams_of_a_former_configuration_are_counted_with_the_others(
+    tmp_path: Path, simulator: Simulator, provider: Control, redis: RedisProcess
+) -> None:
+    with socketeer() as upstream:
+        parts = {"issuer": simulator.issuer, "api": upstream.url, "store": redis.url}
+        parts["route"] = "websocket = true"
+        with replicas(tmp_path, 1, **parts) as (here,), here.browsing() as page:
+            page.sign_in()
+            with open_socket(page, "/api/ws"):
+                here.served.process.signal(signal.SIGHUP)
+                for _ in range(2):  # the supervisor, and its worker
+                    here.served.process.event("reloaded")
+                with open_socket(page, "/api/ws"):
+                    busy = "bff_upstream_connections{frontend=default,route=/api,state=busy}"
+                    until(here, {"bff_streams{}": 2, busy: 2})
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [

@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bff.app.gauges import gauges
 from bff.relay.authorize import Relay
 from bff.relay.frames import Side
 from bff.simulator import Simulator
@@ -503,7 +505,8 @@ def refused(answer: httpx.Response) -> bool:
 
 def nobody_is_counted(site: Site) -> bool:
     """Whether every place is given back, once everybody has gone."""
-    site.run(asyncio.wait_for(site.application.site.users.gone(), PATIENCE))
+    for each in (site.application.site, *site.application.leaving):
+        site.run(asyncio.wait_for(each.users.gone(), PATIENCE))
     way = site.application.site.fronts["default"].ways["/api"]
     assert isinstance(way, Relay)
     counts = (way.crowd.requests, way.crowd.streams)
@@ -531,6 +534,112 @@ def test_the_streams_of_a_session_are_bounded_and_another_session_has_its_own(
             with open_socket(other, "/api/ws"):
                 upstream.take()
     assert nobody_is_counted(site)
+
+
+def is_turned_away(page: Browser, upstream: Socketeer) -> bool:
+    """Whether a WebSocket more is one too many; the upstream has agreed by then, and is let go."""
+    with pytest.raises(InvalidStatus) as caught, open_socket(page, "/api/ws"):
+        pass
+    upstream.take()
+    return caught.value.response.status_code == 503
+
+
+def bounded(site: Site, **limits: int) -> None:
+    """The same configuration with other limits."""
+
+    async def swap() -> None:
+        config = site.application.config
+        site.application.swap(replace(config, limits=config.limits.model_copy(update=limits)))
+
+    site.run(swap())
+
+
+@pytest.mark.rule("W-09", "D-11")
+@pytest.mark.parametrize("limit", ["streams_per_session", "streams"])
+def test_a_stream_keeps_its_place_when_another_configuration_is_served(
+    sites: Sites, provider: Control, upstream: Socketeer, events: Villain, limit: str
+) -> None:
+    site = sites(store="redis", more=f"[limits]\n{limit} = 1", **routes(upstream, events))
+    with browsing(site) as page:
+        page.sign_in()
+        with open_socket(page, "/api/ws"):
+            upstream.take()
+            for _ in range(2):
+                site.run(_swapped(site))
+                assert is_turned_away(page, upstream)
+        assert nobody_is_counted(site)
+        with open_socket(page, "/api/ws"):
+            upstream.take()
+    assert nobody_is_counted(site)
+
+
+@pytest.mark.rule("D-11")
+def test_a_request_keeps_its_place_when_another_configuration_is_served(
+    sites: Sites, provider: Control, upstream: Socketeer, events: Villain
+) -> None:
+    site = sites(store="redis", more="[limits]\nrequests = 1", **routes(upstream, events))
+    held: list[socket.socket] = []
+    events.script(lambda connection, _: held.append(connection))
+    events.arrived = threading.Semaphore(0)
+    with browsing(site) as page, raw(site.port, timeout=PATIENCE) as wire:
+        page.sign_in()
+        wire.send(asking(page, "/events/held"))
+        assert events.arrived.acquire(timeout=PATIENCE)
+        site.run(_swapped(site))
+        assert refused(page.fetch("GET", "/events/x"))
+        held[0].sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        assert wire.answer().body == b"ok"
+        assert page.fetch("GET", "/events/x").status_code == 200
+    assert nobody_is_counted(site)
+
+
+@pytest.mark.rule("W-09", "D-11")
+def test_other_bounds_hold_from_then_on_and_end_nobody(
+    sites: Sites, provider: Control, upstream: Socketeer, events: Villain
+) -> None:
+    more = "[limits]\nstreams_per_session = 2\nstreams = 3"
+    site = sites(store="redis", more=more, **routes(upstream, events))
+    with browsing(site) as page, contextlib.ExitStack() as first:
+        page.sign_in()
+        two = [first.enter_context(open_socket(page, "/api/ws")) for _ in range(2)]
+        servers = [upstream.take() for _ in two]
+        bounded(site, streams_per_session=1)
+        assert is_turned_away(page, upstream)
+        for each, server in zip(two, servers, strict=True):
+            each.send("still here")
+            assert server.recv(timeout=PATIENCE) == "still here"
+        bounded(site, streams_per_session=3)
+        with open_socket(page, "/api/ws"):
+            upstream.take()
+            bounded(site, streams_per_session=9)
+            assert is_turned_away(page, upstream)  # there are three in all
+    assert nobody_is_counted(site)
+
+
+def test_what_is_open_at_a_former_site_is_measured_as_well(
+    sites: Sites, provider: Control, upstream: Socketeer, events: Villain
+) -> None:
+    # A site of its own: what others have left open would be measured as well.
+    site = sites(store="redis", session='idle = "28m"', **routes(upstream, events))
+
+    def measured() -> dict[tuple[str, ...], float]:
+        application = site.application
+        found = list(gauges(application.site, application.leaving))
+        assert len({(metric, labels) for metric, labels, _ in found}) == len(found)
+        return {(metric.name, *labels): value for metric, labels, value in found}
+
+    busy = ("bff_upstream_connections", "default", "/api", "busy")
+    with browsing(site) as page:
+        page.sign_in()
+        with open_socket(page, "/api/ws"):
+            upstream.take()
+            site.run(_swapped(site))
+            with open_socket(page, "/api/ws"):
+                upstream.take()
+                found = measured()
+                assert (found["bff_streams",], found[busy]) == (2, 2)
+    assert nobody_is_counted(site)
+    assert measured()[busy] == 0
 
 
 @pytest.mark.rule("Q-24")
