@@ -5,13 +5,37 @@ Two generations: what was used since the last `age`, and what was used before th
 large as what it did of late and not as what it has ever done.
 """
 
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from functools import lru_cache, wraps
+from typing import Final, Generic, TypeVar
 
 from typing_extensions import override
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+
+SHORT: Final = 64  # octets; nearly all names and types that anybody sends
+
+
+def remembered(
+    most: int, octets: int = SHORT
+) -> Callable[[Callable[[bytes], Value]], Callable[[bytes], Value]]:
+    """As `lru_cache`, of arguments of so many octets at most; a longer one is worked out anew.
+
+    For what is the same for ever: else long texts of anybody's would stay for as long.
+    """
+
+    def of(work: Callable[[bytes], Value]) -> Callable[[bytes], Value]:
+        kept = lru_cache(maxsize=most)(work)
+
+        @wraps(work)
+        def found(text: bytes) -> Value:
+            return kept(text) if len(text) <= octets else work(text)
+
+        return found
+
+    return of
 
 
 class Recent(Generic[Key, Value]):

@@ -16,10 +16,12 @@ _UNRESERVED: Final = frozenset(
 _PCHAR: Final = bytes(_UNRESERVED) + b"!$&'()*+,;=:@/[]"
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _CONFUSING: Final = frozenset({*range(0x20), 0x7F, *b"/\\#"})
+_CONFUSING_LATER: Final = _CONFUSING | {*b"?"}
+DECODINGS: Final = 3  # nobody encodes more often, and each costs another look at all of the path
 
 
 def plain_path(path: bytes) -> bytes:
-    """The path as a careless parser reads it: decoded, parameters cut, lower case.
+    """The path as a careless parser reads it: decoded, parameters and query cut, lower case.
 
     Raises Refused(AMBIGUOUS_PATH) where even careful parsers differ: dot segments, encoded
     separators, control or non-UTF-8 octets, empty segments, and double-encoded forms of these.
@@ -33,28 +35,30 @@ def plain_path(path: bytes) -> bytes:
     else:
         decoded = path
     segments = [segment.partition(b";")[0] for segment in decoded[1:].split(b"/")]
-    if any(segment in (b"", b".", b"..") for segment in segments[:-1]):
+    if b"" in segments[:-1] or any(map(_is_dots, segments)) or decoded.endswith(b"/;"):
         raise Refused(Reason.AMBIGUOUS_PATH)
-    if segments[-1] in (b".", b"..") or decoded.endswith(b"/;"):
-        raise Refused(Reason.AMBIGUOUS_PATH)
-    return b"/" + b"/".join(segments).lower()
+    return (b"/" + b"/".join(segments)).partition(b"?")[0].lower()
+
+
+def _is_dots(segment: bytes) -> bool:
+    """Whether it is a dot segment to whoever cuts parameters, and a query that was encoded."""
+    return segment.partition(b";")[0].partition(b"?")[0] in (b".", b"..")
 
 
 def _decoded(path: bytes) -> bytes:
     """The path decoded once; refused if that, or decoding again, brings something confusing."""
     if path.translate(None, _PCHAR + b"%"):
         raise Refused(Reason.AMBIGUOUS_PATH)
-    once = b""
-    for place, part in enumerate(path.split(b"%")):
-        if place == 0:
-            once = part
-            continue
+    first, *encoded = path.split(b"%")
+    parts = [first]
+    for part in encoded:
         if len(part) < 2 or not _HEX.issuperset(part[:2]):
             raise Refused(Reason.AMBIGUOUS_PATH)
         octet = int(part[:2], 16)
         if octet in _CONFUSING:
             raise Refused(Reason.AMBIGUOUS_PATH)
-        once += bytes((octet,)) + part[2:]
+        parts += (bytes((octet,)), part[2:])
+    once = b"".join(parts)
     _refuse_double(once)
     try:
         once.decode("utf-8")
@@ -64,15 +68,15 @@ def _decoded(path: bytes) -> bytes:
 
 
 def _refuse_double(once: bytes) -> None:
-    """Refuse what a second decoding would turn into a separator, a control or a dot segment."""
+    """Refuse what another decoding would turn into a separator, a control or a dot segment."""
     again = once
-    while b"%" in again:
+    for _ in range(DECODINGS):
         twice = unquote_to_bytes(again)
         if twice == again:
             return
-        if _CONFUSING.intersection(twice) - _CONFUSING.intersection(again) - set(b"/"):
+        if _CONFUSING_LATER.intersection(twice) - _CONFUSING_LATER.intersection(again) - set(b"/"):
             raise Refused(Reason.AMBIGUOUS_PATH)
-        names = [segment.partition(b";")[0] for segment in twice.split(b"/")]
-        if twice.count(b"/") != again.count(b"/") or b"." in names or b".." in names:
+        if twice.count(b"/") != again.count(b"/") or any(map(_is_dots, twice.split(b"/"))):
             raise Refused(Reason.AMBIGUOUS_PATH)
         again = twice
+    raise Refused(Reason.AMBIGUOUS_PATH)

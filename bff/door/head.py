@@ -71,7 +71,10 @@ def _read_section(
     expected = fields.get(b"expect", b"100-continue")
     if version == "1.1" and expected.lower() != b"100-continue":
         raise Refused(Reason.EXPECTATION_FAILED)
-    return section_of(method, listed, fields, upgrade=judge_upgrade(fields, asked=asked))
+    upgrade = judge_upgrade(fields, asked=asked)
+    if upgrade and version != "1.1":
+        raise Refused(Reason.BAD_REQUEST)  # RFC 6455 §4.2.1
+    return section_of(method, listed, fields, upgrade=upgrade)
 
 
 def judge(section: Section, target: bytes, hosts: Mapping[bytes, str]) -> Head:

@@ -16,14 +16,16 @@ from bff.relay.framing import AnswerHead
 from bff.relay.handshake import Wanted, read_handshake, upstream_fields
 from bff.relay.headers import (
     LOCATED,
+    VARIED,
     beside_to_upstream,
     is_document,
     named_in_connection,
     private,
     to_browser,
     to_upstream,
+    varies_by_token,
 )
-from bff.relay.hop import VIA, about_peer, framing, max_forwards, via_line
+from bff.relay.hop import about_peer, framing, is_loop, max_forwards, via_line
 from bff.relay.location import public_location
 from bff.relay.way import Passed, Relayed, inferred
 from bff.wire import AnswerLines, answer_lines
@@ -77,7 +79,7 @@ def _admit_further(way: Relayed, section: Section) -> None:
         raise Refused(Reason.METHOD_NOT_ALLOWED, allow=", ".join(route.methods))
     if fields.get(b"sec-fetch-dest") == b"serviceworker":
         raise Refused(Reason.FORBIDDEN)
-    if VIA in (fields.get(b"via") or b""):
+    if is_loop(fields.get(b"via", b"")):
         raise Refused(Reason.UPSTREAM_LOOP)
     length = fields.get(b"content-length")
     if length is not None and int(length) > route.max_body:
@@ -209,7 +211,9 @@ def answer_fields(way: Relayed, status: int, headers: Headers) -> Headers:
         passed = [(name, value) for name, value in passed if name != b"content-length"]
     if way.route.auth != "none":
         passed = private(passed, seen)
-    if not way.route.documents and is_document(headers):
+        if seen & VARIED and varies_by_token(passed):
+            passed.append((b"vary", b"Cookie"))
+    if not way.route.documents and is_document(passed):
         # A header of its own beside the upstream's: policies add up, they never loosen.
         passed.append((b"content-security-policy", b"sandbox"))
     if status == 401:

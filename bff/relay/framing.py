@@ -30,7 +30,7 @@ class Framing(StrEnum):
     """What ends a body."""
 
     NONE = "none"  # there is none, whatever the fields say
-    DENIED = "denied"  # fields state one where there can be none: nothing after it is trusted
+    DENIED = "denied"  # there can be none, and one may come: nothing after it is trusted
     LENGTH = "length"
     CHUNKED = "chunked"
     CLOSE = "close"
@@ -46,8 +46,12 @@ def read_framing(method: str, status: int, version: str, headers: Headers) -> Fr
         raise ValueError
     if codings and version == "1.0":
         raise ValueError  # RFC 9112 §6.1
-    if status < 200 or status in (204, 304) or method == "HEAD":
-        return _bodyless(status, codings or [value for value in lengths if value.strip(b"0")])
+    stated = codings or [value for value in lengths if value.strip(b"0")]
+    if status < 200 or status in (204, 304):
+        return _bodyless(status, stated)
+    if method == "HEAD":
+        # Who forgets that it has none may send it yet, to whoever asks next.
+        return Framing.NONE if lengths and not stated else Framing.DENIED
     if codings:
         return Framing.CHUNKED
     return Framing.LENGTH if lengths else Framing.CLOSE
@@ -56,7 +60,7 @@ def read_framing(method: str, status: int, version: str, headers: Headers) -> Fr
 def _bodyless(status: int, stated: list[bytes]) -> Framing:
     """The framing of what has no body; `stated`: the fields that say otherwise.
 
-    After HEAD and in 304 they speak of what GET would bring (RFC 9110 §8.6).
+    In 304 they speak of what GET would bring (RFC 9110 §8.6).
     """
     if status < 200 and stated:
         raise ValueError

@@ -4,10 +4,11 @@ After `session` has given an access token, before `upstream` opens a connection.
 Pure: headers in, headers out. It knows no socket, no store and no clock.
 """
 
+import re
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from typing import Final
 
+from bff.again import remembered
 from bff.problem import Headers
 
 # RFC 9110 §7.6.1 and what else belongs to one connection only.
@@ -33,16 +34,28 @@ _FORGED: Final = (
     b"x-authenticated-", b"x-user-", b"x-bff-", b"sec-websocket-",
 )  # fmt: skip
 
-# What would speak for our origin, or tells of the upstream's inside (A-03, A-04).
+# What would speak for our origin, or to a server before us, or tells of the inside (A-03, A-04).
 _NOT_THEIRS: Final = HOP_BY_HOP | frozenset(
     {
         b"set-cookie", b"clear-site-data", b"strict-transport-security", b"refresh", b"alt-svc",
         b"service-worker-allowed", b"server", b"x-powered-by", b"via", b"www-authenticate",
         b"cross-origin-resource-policy", b"x-content-type-options", b"dpop-nonce",
+        b"nel", b"report-to", b"accept-ch", b"critical-ch", b"set-login", b"origin-agent-cluster",
+        b"use-as-dictionary", b"x-accel-redirect", b"x-sendfile", b"x-lighttpd-send-file",
     }
 )  # fmt: skip
 
-_DOCUMENTS: Final = frozenset({b"text/html", b"text/xml", b"application/xml"})
+# A type that browsers read in one way, and the text after it. Where there is more, some take what
+# stands behind a comma, a blank or a bracket.
+_ONE_TYPE: Final = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*(?:;[^,]*)?"
+)
+_DOCUMENTS: Final = frozenset(
+    {
+        b"text/html", b"text/xml", b"application/xml", b"text/xsl", b"text/rdf",
+        b"unknown/unknown", b"application/unknown", b"*/*",  # as if none were stated
+    }
+)  # fmt: skip
 
 
 def named_in_connection(headers: Headers) -> frozenset[bytes]:
@@ -78,7 +91,7 @@ def beside_to_upstream(beside: Mapping[bytes, bytes], kept_back: frozenset[bytes
     ]
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _may_go_up(name: bytes) -> bool:
     # Some servers read x_user as x-user.
     return name not in _OURS and not name.startswith(_FORGED) and b"_" not in name
@@ -130,11 +143,13 @@ _SETS_COOKIE: Final = 16
 _NAMES_OTHERS: Final = 32  # Connection
 _DROPPED: Final = 64
 _TARGETED: Final = 128  # at some shared caches alone
+VARIED: Final = 256  # Vary
 
 _KINDS: Final[Mapping[bytes, int]] = {
     b"content-type": TYPED,
     b"etag": TAGGED,
     b"cache-control": CACHED,
+    b"vary": VARIED,
     b"location": LOCATED,
     b"content-location": LOCATED,
     b"set-cookie": _SETS_COOKIE,
@@ -144,7 +159,7 @@ _KINDS: Final[Mapping[bytes, int]] = {
 }
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _fate(name: bytes) -> int:
     dropped = name in _NOT_THEIRS or name.startswith(b"access-control-")
     targeted = name.endswith(b"cdn-cache-control")
@@ -162,10 +177,13 @@ def is_document(headers: Headers) -> bool:
     return len(stated) != 1 or _is_document_type(stated[0])
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _is_document_type(stated: bytes) -> bool:
-    kind = stated.partition(b";")[0].strip(b" \t").lower()
-    return kind in _DOCUMENTS or kind.endswith(b"+xml") or b"/" not in kind
+    plain = _ONE_TYPE.fullmatch(stated.strip(b" \t").lower())
+    if plain is None:
+        return True
+    kind = plain[1]
+    return kind in _DOCUMENTS or kind.endswith(b"+xml") or kind.startswith(b"multipart/")
 
 
 def private(headers: Headers, seen: int) -> Headers:
@@ -183,10 +201,25 @@ def private(headers: Headers, seen: int) -> Headers:
     stated = [value for name, value in headers if name == b"cache-control"]
     directives = [part.strip(b" \t") for value in stated for part in value.split(b",")]
     kept = [part for part in directives if part and not _is_shared(part)]
-    if not any(part.lower() == b"no-store" for part in kept):
+    # Beside other words no-store may count for nothing: must-understand takes its place (RFC 9111
+    # §5.2.2.3).
+    if [part.lower() for part in kept] != [b"no-store"]:
         kept.insert(0, b"private")
     rest = [(name, value) for name, value in headers if name != b"cache-control"]
     return [*rest, (b"cache-control", b", ".join(kept))]
+
+
+def varies_by_token(headers: Headers) -> bool:
+    """Whether the answer is another one for another token, as the upstream says (RFC 9110 §12.5.5).
+
+    The browser has none, so to its cache that says nothing; what it has is the cookie.
+    """
+    stated = [value for name, value in headers if name == b"vary"]
+    names = (part.strip(b" \t").lower() for value in stated for part in value.split(b","))
+    return not _TOKEN_FIELDS.isdisjoint(names)
+
+
+_TOKEN_FIELDS: Final = frozenset({b"authorization", b"dpop"})
 
 
 def _is_shared(directive: bytes) -> bool:

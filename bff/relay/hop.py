@@ -9,7 +9,8 @@ from typing import Final
 from bff.caller.request import Section
 from bff.relay.headers import named_in_connection
 
-VIA: Final = b"1.1 bff"
+_NAME: Final = b"bff"
+VIA: Final = b"1.1 " + _NAME
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
@@ -29,6 +30,11 @@ def via_line(section: Section) -> bytes:
     passes = via is not None and b"via" not in named_in_connection(section.headers)
     received = via + b", " if via is not None and passes else b""
     return b"via: %s%s\r\n" % (received, VIA)
+
+
+def is_loop(via: bytes) -> bool:
+    """Whether it has come by us before: our name is one of those received by, and nobody's part."""
+    return any(member.split()[1:2] == [_NAME] for member in via.split(b","))
 
 
 @lru_cache(maxsize=4096)

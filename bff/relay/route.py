@@ -5,14 +5,15 @@ after decoding, cutting parameters or folding case, somebody may be slipping pas
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
+from bff.again import remembered
 from bff.caller.path import plain_path
 from bff.config.route_section import Route
 from bff.problem import Reason, Refused
 
 OWN: Final = b"/bff"
+PATH_OCTETS: Final = 512  # of a path whose route is remembered
 
 
 class RouteTable:
@@ -20,7 +21,8 @@ class RouteTable:
 
     def __init__(self, prefixes: Sequence[tuple[bytes, Route | None]]) -> None:
         self._prefixes = prefixes
-        self.match = lru_cache(maxsize=4096)(self._match)  # pure, and asked on every request
+        # Pure, and asked on every request.
+        self.match = remembered(4096, octets=PATH_OCTETS)(self._match)
 
     def _match(self, path: bytes) -> Route | None:
         """The route of a raw path, None for `/bff`. Raises Refused: AMBIGUOUS_PATH, NO_ROUTE."""

@@ -1,8 +1,8 @@
 """What an upstream's answer means for the exchange, by its head alone. Pure."""
 
 from enum import StrEnum
-from functools import lru_cache
 
+from bff.again import remembered
 from bff.problem import Headers
 from bff.relay.challenge import refusal_in
 from bff.relay.exchange import wants_another_token
@@ -54,6 +54,6 @@ def is_event_stream(headers: Headers) -> bool:
     return any(_are_events(value) for name, value in headers if name == b"content-type")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _are_events(stated: bytes) -> bool:
     return stated.partition(b";")[0].strip(b" \t").lower() == b"text/event-stream"

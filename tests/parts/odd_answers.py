@@ -72,7 +72,8 @@ def _goods() -> list[Lie]:
             (200, b""),
             method="HEAD",
         ),
-        Lie("HEAD without a body", answer(TWO), (200, b""), True, method="HEAD"),
+        Lie("HEAD without a body", answer(TWO), (200, b""), method="HEAD"),  # it may come yet
+        Lie("HEAD of nothing", answer(b"content-length: 0\r\n"), (200, b""), True, method="HEAD"),
         Lie("HEAD without a length", answer(), (200, b""), method="HEAD"),
         Lie("204 with a body", answer(TWO, body=b"ok", first=b"HTTP/1.1 204 No\r\n"), (204, b"")),
         Lie(

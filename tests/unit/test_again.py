@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.again import Again, Recent
+from bff.again import SHORT, Again, Recent, remembered
 
 
 def learn(kept: Again[int], octets: bytes, value: int) -> None:
@@ -96,3 +96,17 @@ def test_all_of_it_can_be_forgotten() -> None:
     kept.forget()
     learn(kept, b"a", 1)
     assert kept.get(b"a") is None
+
+
+def test_of_what_is_long_nothing_is_remembered() -> None:
+    asked: list[bytes] = []
+
+    @remembered(2)
+    def length(text: bytes) -> int:
+        asked.append(text)
+        return len(text)
+
+    short, long = b"x" * SHORT, b"x" * (SHORT + 1)
+    for text in (short, long):
+        assert [length(text) for _ in range(3)] == [len(text)] * 3
+    assert asked == [short, long, long, long]

@@ -73,3 +73,18 @@ def test_all_of_it_can_be_forgotten() -> None:
     before = read()
     sections.forget()
     assert read() is not before
+
+
+@pytest.mark.rule("W-03")
+def test_a_websocket_needs_the_version_that_has_upgrades() -> None:
+    handshake: Headers = [
+        *FIELDS,
+        (b"connection", b"upgrade"),
+        (b"upgrade", b"websocket"),
+        (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        (b"sec-websocket-version", b"13"),
+    ]
+    assert read(headers=handshake, asked=True).upgrade
+    with pytest.raises(Refused) as caught:
+        read(version="1.0", headers=handshake, asked=True)
+    assert caught.value.reason is Reason.BAD_REQUEST

@@ -64,7 +64,8 @@ NOT_DOWN: Final = re.compile(
     rb"connection|keep-alive|proxy-(connection|authorization|authenticate)|te|trailer|transfer-encoding|upgrade|http2-settings"
     rb"|set-cookie|clear-site-data|strict-transport-security|refresh|alt-svc"
     rb"|service-worker-allowed|server|x-powered-by|via|www-authenticate|access-control-.*"
-    rb"|cross-origin-resource-policy|x-content-type-options",
+    rb"|cross-origin-resource-policy|x-content-type-options|nel|report-to|accept-ch|critical-ch"
+    rb"|set-login|origin-agent-cluster|use-as-dictionary|x-accel-redirect|x-sendfile",
     re.DOTALL,
 )
 OURS_DOWN: Final = {

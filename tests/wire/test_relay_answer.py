@@ -1,5 +1,6 @@
 """The relay, back to the browser: what of an upstream's answer arrives, and what never does."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,10 @@ import pytest
 from bff.simulator import Simulator
 from tests.parts.browser import Browser, browsing
 from tests.parts.config import config
-from tests.parts.raw import OK, Raw, Villain, raw
+from tests.parts.raw import OK, Raw, Received, Villain, raw
 from tests.parts.site import Site, serving
 
+PATIENCE = 10.0  # seconds
 ROUTES = """
 [[routes]]
 path = "/kept"
@@ -138,7 +140,10 @@ def test_no_cookie_of_the_upstream_arrives_unless_the_route_names_it_and_never_o
         "access-control-allow-origin: *", "access-control-allow-credentials: true",
         "access-control-expose-headers: x", "clear-site-data: *", "refresh: 0;url=//evil.example",
         'alt-svc: h3=":443"', "service-worker-allowed: /", "server: nginx/1.2.3",
-        "x-powered-by: PHP", "via: 1.1 inside.internal",
+        "x-powered-by: PHP", "via: 1.1 inside.internal", 'nel: {"report_to":"x"}',
+        'report-to: {"group":"x"}', "accept-ch: sec-ch-ua", "critical-ch: sec-ch-ua",
+        "set-login: logged-in", "origin-agent-cluster: ?1", 'use-as-dictionary: match="/*"',
+        "x-accel-redirect: /etc/passwd", "x-sendfile: /etc/passwd",
     ],
 )  # fmt: skip
 def test_what_speaks_for_our_origin_or_tells_of_the_inside_is_dropped(
@@ -208,6 +213,8 @@ def test_a_redirect_is_passed_on_and_the_upstreams_own_origin_is_not_shown(
         (["cache-control:"], "private"),
         (["cache-control: no-cache", 'etag: "1"'], "private, no-cache"),
         (['etag: "1"'], "private, no-cache"),
+        (["cache-control: must-understand, no-store"], "private, must-understand, no-store"),
+        (['cache-control: x="a, no-store"'], 'private, x="a, no-store"'),
         (["expires: Fri, 31 Dec 2099 23:59:59 GMT"], "no-store"),
         ([], "no-store"),
     ],
@@ -218,6 +225,28 @@ def test_no_shared_cache_may_keep_what_depends_on_a_session(
 ) -> None:
     upstream.script(answer(*lines))
     assert ada.fetch("GET", path).headers.get_list("cache-control") == [seen]
+
+
+@pytest.mark.rule("A-07")
+@pytest.mark.parametrize(
+    ("stated", "added"),
+    [
+        pytest.param("Authorization", True, id="by its token"),
+        pytest.param("Accept, AUTHORIZATION , X", True, id="among others"),
+        pytest.param("DPoP", True, id="by its proof"),
+        pytest.param("Accept-Encoding", False, id="by something else"),
+        pytest.param("X-Authorization", False, id="by another name"),
+    ],
+)
+def test_what_is_another_answer_for_another_token_is_one_for_another_cookie(
+    ada: Browser, upstream: Villain, stated: str, added: bool
+) -> None:
+    """Else the browser's own cache gives the last person's answer to the next one."""
+    lines = [f"vary: {stated}", "cache-control: private, max-age=300"]
+    upstream.script(answer(*lines), answer(*lines))
+    names = ada.fetch("GET", "/own/x").headers.get_list("vary")
+    assert names == [stated, *["Cookie"] * added, "Sec-Fetch-Site, Origin"]
+    assert "Cookie" not in ada.fetch("GET", "/open/x").headers.get_list("vary")
 
 
 @pytest.mark.rule("A-07")
@@ -272,6 +301,19 @@ def test_what_depends_on_no_session_is_the_upstreams_to_say(
         (["content-type: nonsense"], True),
         (["content-type: application/json", "content-type: text/html"], True),
         ([], True),
+        (["content-type: image/png,text/html"], True),
+        (["content-type: text/plain, text/html"], True),
+        (["content-type: application/json;charset=utf-8,text/html"], True),
+        (["content-type: text/,text/html"], True),
+        (["content-type: text/html x"], True),
+        (["content-type: text/html\tx"], True),
+        (["content-type: text/html(x)"], True),
+        (["content-type: text/xsl"], True),
+        (["content-type: multipart/x-mixed-replace; boundary=b"], True),
+        (["content-type: */*"], True),
+        (["content-type: application/json", "connection: content-type"], True),
+        (["content-type: Application/JSON ; charset=utf-8"], False),
+        (['content-type: text/plain; charset="utf-8"; format=flowed'], False),
         (["content-type: application/json"], False),
         (["content-type: image/png"], False),
     ],
@@ -444,18 +486,43 @@ def test_what_has_no_body_has_none_whatever_the_upstream_sends(
 
 
 @pytest.mark.rule("A-10")
+@pytest.mark.parametrize(("length", "kept"), [("0", True), ("14", False)])
 def test_after_head_the_next_answer_is_read_as_itself(
-    site: Site, wire: Raw, upstream: Villain
+    site: Site, wire: Raw, upstream: Villain, length: str, kept: bool
 ) -> None:
-    head = b"HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n"
-    upstream.script(head, answer(body="mine"))
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"
+    upstream.script(head.encode(), answer(body="mine"))
     wire.send(ask(site, method="HEAD"))
     found = wire.answer("HEAD")
-    assert found.get("content-length") == "14"
+    assert found.get("content-length") == length
     wire.send(ask(site))
     assert wire.answer().body == b"mine"
     first, second = upstream.received
-    assert first.connection == second.connection
+    assert (first.connection == second.connection) == kept
+
+
+@pytest.mark.rule("A-10")
+def test_a_body_that_comes_late_after_head_is_nobody_s_answer(
+    site: Site, upstream: Villain
+) -> None:
+    """Some servers forget about HEAD, and send the body with another write."""
+    here = threading.Event()
+
+    def late(connection: socket.socket, _: Received) -> str:
+        foreign = answer(body="foreign")
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(foreign))
+        here.wait(PATIENCE)
+        with contextlib.suppress(OSError):  # nobody listens any more
+            connection.sendall(foreign)
+        return "close"
+
+    upstream.script(late, answer(body="mine"))
+    with raw(site.port) as first, raw(site.port) as second:
+        first.send(ask(site, method="HEAD"))
+        assert first.answer("HEAD").status == 200
+        second.send(ask(site))
+        here.set()
+        assert second.answer().body == b"mine"
 
 
 @pytest.mark.rule("A-10")

@@ -391,6 +391,12 @@ def test_a_request_id_from_outside_is_not_taken(ada: Browser, upstream: Villain)
 def test_via_is_added_and_our_own_mark_ends_a_loop(ada: Browser, upstream: Villain) -> None:
     assert ada.fetch("GET", "/api/x", headers={"via": "1.0 cdn"}).status_code == 200
     assert only(upstream).all(b"via") == [b"1.0 cdn, 1.1 bff"]
+    for others in ("1.1 bff.example.com", "1.1 bff-edge (Apache/2.4)", "1.1 cdn (1.1 bff)"):
+        upstream.script()
+        assert ada.fetch("GET", "/api/x", headers={"via": others}).status_code == 200
+        assert only(upstream).all(b"via") == [f"{others}, 1.1 bff".encode()]
+    upstream.script()
+    assert ada.fetch("GET", "/api/x", headers={"via": "1.1 a,1.0  bff , x y"}).status_code == 502
     answer = ada.fetch("GET", "/api/x", headers={"via": "1.0 cdn, 1.1 bff"})
     assert (answer.status_code, answer.json()["reason"]) == (502, "upstream_loop")
 
