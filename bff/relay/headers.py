@@ -26,7 +26,10 @@ _OURS: Final = HOP_BY_HOP | frozenset(
         b"host", b"authorization", b"cookie", b"content-length", b"expect", b"dpop", b"via",
         b"forwarded", b"x-real-ip", b"x-request-id", b"x-csrf", b"x-user", b"remote-user",
         b"x-http-method-override", b"x-http-method", b"x-method-override", b"proxy",
-        b"max-forwards",
+        b"max-forwards", b"x-username", b"x-userid", b"x-host", b"x-forwarded", b"forwarded-for",
+        # Addresses as others write them; whom we believe is in x-forwarded-for.
+        b"client-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip",
+        b"cf-connecting-ip", b"cf-connecting-ipv6", b"fastly-client-ip",
     }
 )  # fmt: skip
 _FORGED: Final = (

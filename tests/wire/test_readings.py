@@ -52,7 +52,9 @@ NOT_UP: Final = re.compile(
     rb"connection|keep-alive|proxy-(connection|authorization|authenticate)|te|trailer|transfer-encoding|upgrade|http2-settings|host"
     rb"|authorization|cookie|content-length|expect|dpop|via|forwarded|x-real-ip|x-request-id"
     rb"|x-csrf|remote-user|x-http-method(-override)?|x-method-override|proxy|max-forwards"
-    rb"|x-(forwarded|remote|original|rewrite|auth|authenticated|user|bff)-.*|x-user|.*_.*",
+    rb"|x-(forwarded|remote|original|rewrite|auth|authenticated|user|bff)-.*|x-user|.*_.*"
+    rb"|x-username|x-userid|x-host|x-forwarded|forwarded-for|(x-|true-|x-cluster-|fastly-)?client-ip"
+    rb"|cf-connecting-ip(v6)?",
     re.DOTALL,
 )
 OURS_UP: Final = re.compile(

@@ -316,7 +316,9 @@ def test_a_field_of_one_request_goes_on_as_it_is_now(ada: Browser, upstream: Vil
         "http2-settings", "x-user", "x-remote-user", "remote-user", "x-original-url",
         "x-rewrite-url", "x-forwarded-uri", "x-forwarded-user", "x-auth-request-user", "x_user",
         "x_forwarded_for", "content_length", "x-http-method", "x-http-method-override",
-        "x-method-override", "x-real-ip", "dpop", "proxy", "x-bff-user",
+        "x-method-override", "x-real-ip", "dpop", "proxy", "x-bff-user", "x-username", "x-userid",
+        "x-host", "x-forwarded", "forwarded-for", "client-ip", "x-client-ip", "true-client-ip",
+        "x-cluster-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip",
     ],
 )  # fmt: skip
 def test_what_a_client_could_forge_goes_no_further(
