@@ -154,7 +154,7 @@ class Nodes:
             await asyncio.shield(pool.release(connection))
 
     async def messages(self, address: Address, channel: str) -> AsyncGenerator[bytes | None, None]:
-        """What is published; None at first, and whenever nothing came for a while.
+        """What is published; None once nothing more is missed, and when nothing came for a while.
 
         Ends when the connection does.
         """
@@ -169,9 +169,8 @@ class Nodes:
             )
         )
         try:
-            async with client.pubsub(ignore_subscribe_messages=True) as listener:
-                await listener.subscribe(channel)
-                yield None
+            async with client.pubsub() as listener:
+                await listener.subscribe(channel)  # the first message says that it is so
                 while True:
                     message = await listener.get_message(timeout=LISTEN)
                     is_one = message is not None and message["type"] == "message"

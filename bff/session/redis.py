@@ -244,13 +244,16 @@ class RedisStore:
         while True:
             with contextlib.suppress(ConnectionLost):
                 address = await self._topology.find(b"")
+                listens = False
                 async with contextlib.aclosing(
                     self._nodes.messages(address, self._channel)
                 ) as messages:
-                    yield None
                     async for message in messages:
                         if message is not None:
                             yield message.decode("ascii", "replace")
+                        elif not listens:
+                            listens = True
+                            yield None
                         elif self._topology.at(b"") != address:
                             break  # that was the master
             self._topology.doubt()

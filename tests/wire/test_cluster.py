@@ -203,9 +203,10 @@ def test_the_first_node_has_lost_its_memory_and_the_others_are_believed(
     file.rename(away)
     first.start()
     try:
-        assert masters(first) == set()
-        with browsing(sites(store=doubled.url, session=PATIENT + '\nidle = "15m"')) as browser:
-            until(lambda: browser.sign_in().status_code == 200)
+        assert len(masters(first)) < 3  # it may hear of somebody at once
+        # Of one of the masters there is no replica now.
+        with browsing(sites(store=doubled.url, session="wait_replicas = 0")) as browser:
+            until(lambda: browser.callback(browser.from_provider()).status_code == 200)
             assert served(browser)
     finally:
         first.stop()
