@@ -166,8 +166,12 @@ class ProviderHttp:
         kind: str,
         share: Share = Share.OTHER,
         until: float | None = None,
+        leaves_by: float | None = None,
     ) -> Reply | Fault:
         """The answer to a form POST, not later than `until` in the event loop's time.
+
+        `leaves_by`: in place of that, when it must have left, and then it has all its time. What
+        may be spent once is lost if we hang up on a provider that was merely slow.
 
         Raises Refused(OVERLOADED) if logins hold all of their share."""
         request = self._client.build_request(
@@ -176,7 +180,7 @@ class ProviderHttp:
             content=urlencode(form, doseq=True).encode(),
             headers={**headers, "content-type": "application/x-www-form-urlencoded"},
         )
-        return await self._call(request, kind, share, until)
+        return await self._call(request, kind, share, until, leaves_by)
 
     def deadline(self) -> float:
         """When a call that begins now must be over, in the event loop's time."""
@@ -191,28 +195,41 @@ class ProviderHttp:
         await self._client.aclose()
 
     async def _call(
-        self, request: httpx.Request, kind: str, share: Share, until: float | None
+        self,
+        request: httpx.Request,
+        kind: str,
+        share: Share,
+        until: float | None,
+        leaves_by: float | None = None,
     ) -> Reply | Fault:
         if share is Share.OTHER:
-            return await self._send(request, kind, until)
+            return await self._send(request, kind, until, leaves_by)
         if self._logins >= self._login_bound:
             raise Refused(Reason.OVERLOADED)
         self._logins += 1
         try:
-            return await self._send(request, kind, until)
+            return await self._send(request, kind, until, leaves_by)
         finally:
             self._logins -= 1
 
-    async def _send(self, request: httpx.Request, kind: str, until: float | None) -> Reply | Fault:
+    async def _send(
+        self, request: httpx.Request, kind: str, until: float | None, leaves_by: float | None
+    ) -> Reply | Fault:
         fault = Fault.NOT_SENT
+        limit = asyncio.timeout_at(leaves_by or until or self.deadline())
 
         # httpcore says when the first byte is about to leave. That proves more than any list of
         # its exceptions: a write that failed, or a kept connection that the server closed at the
         # same moment, comes out as a failed read, and the total timeout strikes anywhere.
         async def trace(event: str, _info: Mapping[str, Any]) -> None:
             nonlocal fault
-            if event.endswith(".send_request_headers.started"):
-                fault = Fault.UNSURE
+            if not event.endswith(".send_request_headers.started"):
+                return
+            if leaves_by is not None:
+                if self.is_over(leaves_by):
+                    raise TimeoutError  # the timer has not had its turn yet
+                limit.reschedule(self.deadline())
+            fault = Fault.UNSURE
 
         request.extensions["trace"] = trace
         span = asked(kind)
@@ -221,7 +238,7 @@ class ProviderHttp:
         status: int | None = None
         began_at = perf_counter()
         try:
-            async with asyncio.timeout_at(self.deadline() if until is None else until):
+            async with limit:
                 reply = await self._read(request)
             status = reply.status
         except (httpx.HTTPError, TimeoutError, Oversized, Encoded) as error:

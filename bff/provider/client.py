@@ -31,6 +31,7 @@ async def post_authenticated(
     kind: str,
     share: Share = Share.OTHER,
     until: float | None = None,
+    leaves_by: float | None = None,
     key: DpopKey | None = None,
 ) -> Reply | Fault:
     """The answer to a form POST of ours, as `ProviderHttp.post_form` has it.
@@ -52,7 +53,13 @@ async def post_authenticated(
                 nonce=server.nonces.newest(url),
             )
         reply = await server.http.post_form(
-            url, sent, headers=headers, kind=kind, share=share, until=end
+            url,
+            sent,
+            headers=headers,
+            kind=kind,
+            share=share,
+            until=end,
+            leaves_by=leaves_by,
         )
         if key is not None and isinstance(reply, Reply):
             server.nonces.heard(url, reply.dpop_nonce)

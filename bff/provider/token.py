@@ -73,14 +73,16 @@ async def refresh(
     server: AuthorizationServer,
     refresh_token: str,
     *,
+    patience: float,
     dpop_key: str | None = None,
     wanted: Wanted | None = None,
 ) -> TokenOutcome:
     """What the refresh token brought (RFC 6749 §6); never raises for a fault of the provider's.
 
-    A second try follows only a request of which no byte was sent, and ends with the first one's
-    time: a token that can be spent once is not presented twice. `wanted`: for an API of its own
-    (RFC 8707 §2.2), and then a refusal is about that, and holds back no refresh of anybody.
+    It leaves within `patience` seconds, or not at all, and then has all its time: a provider that
+    is slow, though within that, has spent the token. A second try follows only a request of which
+    no byte was sent. `wanted`: for an API of its own (RFC 8707 §2.2), and then a refusal is about
+    that, and holds back no refresh of anybody.
     """
     form = {
         "grant_type": "refresh_token",
@@ -88,7 +90,7 @@ async def refresh(
         **(resource_parameters(server.config) if wanted is None else wanted_parameters(wanted)),
     }
     fails = frozenset(TokenAnswer) - ANSWERS_WELL if wanted is None else _IS_UNWELL
-    return await _granted(server, form, dpop_key, fails)
+    return await _granted(server, form, dpop_key, fails, patience=patience)
 
 
 async def exchange(
@@ -129,11 +131,14 @@ async def _granted(
     dpop_key: str | None,
     fails: frozenset[TokenAnswer],
     read: _Reading = read_token_answer,
+    *,
+    patience: float | None = None,
 ) -> TokenOutcome:
     """What comes of a form; by the answers in `fails` the provider is left alone for a while."""
     until = server.http.deadline()
+    leaves_by = None if patience is None else asyncio.get_running_loop().time() + patience
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout_at(until if leaves_by is None else min(until, leaves_by)):
             metadata = await server.discovery.metadata()
             # Whoever waits here learns from those before what the provider is like just now.
             await server.places.acquire()
@@ -143,7 +148,7 @@ async def _granted(
         if not server.restraint.admit(time.monotonic()):
             return TokenOutcome(answer=TokenAnswer.PASSING)
         key = None if dpop_key is None else open_dpop_key(dpop_key)
-        outcome = await _presented(server, metadata, form, until, key, read)
+        outcome = await _presented(server, metadata, form, until, leaves_by, key, read)
     finally:
         server.places.release()
     if outcome.answer in ANSWERS_WELL:
@@ -158,13 +163,14 @@ async def _presented(
     metadata: Metadata,
     form: Form,
     until: float,
+    leaves_by: float | None,
     key: DpopKey | None,
     read: _Reading,
 ) -> TokenOutcome:
     asked_at = server.clock.now()
     reply: Reply | Fault = Fault.NOT_SENT
     for _ in range(2):
-        if reply is Fault.NOT_SENT and not server.http.is_over(until):
+        if reply is Fault.NOT_SENT and not server.http.is_over(leaves_by or until):
             reply = await post_authenticated(
                 server,
                 metadata.token_endpoint,
@@ -172,6 +178,7 @@ async def _presented(
                 metadata=metadata,
                 kind=_ENDPOINT,
                 until=until,
+                leaves_by=leaves_by,
                 key=key,
             )
     return _remembered(server, reply, asked_at, key, read)

@@ -78,9 +78,11 @@ class Holding:
         self._asked = claims_asked(frontend.routes)
         self._budget = refresh_budget(server.config.total_timeout, frontend.session.store_deadline)
 
-    def is_too_late(self, owned: Owned) -> bool:
-        """Whether another one might begin before a request that leaves now is done with."""
-        return owned.until - time.monotonic() < self._budget
+    def patience(self, owned: Owned) -> float:
+        """Seconds within which a request must leave, or another might begin before it is done with.
+
+        None are left where that is 0 or less."""
+        return owned.until - time.monotonic() - self._budget
 
     async def release(
         self,

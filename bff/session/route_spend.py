@@ -69,11 +69,12 @@ class RouteSpender:
         if by_refresh and found.session.tokens.refresh_token is None:
             await self._holding.release(found, owned)
             return Refused(Reason.INSUFFICIENT_SCOPE), RouteStep.REFUSE
-        if self._holding.is_too_late(owned):
+        patience = self._holding.patience(owned)
+        if patience <= 0:
             await self._holding.release(found, owned)
             return Refused(Reason.PROVIDER_UNAVAILABLE), None
         asked_at = self.clock.now()
-        outcome = await self._asked(found.session, purpose.wanted)
+        outcome = await self._asked(found.session, purpose.wanted, patience)
         count(ROUTE_TOKENS, self._frontend, self.way, outcome.answer.value)
         step = ROUTE_STEPS[outcome.answer, self.way]
         if step is RouteStep.STORE and outcome.response is not None:
@@ -86,11 +87,12 @@ class RouteSpender:
         reason = Reason.PROVIDER_UNAVAILABLE if later else Reason.INSUFFICIENT_SCOPE
         return Refused(reason, retry_after=outcome.retry_after), step
 
-    async def _asked(self, session: Session, wanted: Wanted) -> TokenOutcome:
+    async def _asked(self, session: Session, wanted: Wanted, patience: float) -> TokenOutcome:
         tokens, key = session.tokens, session.dpop_key
         if self.way == "refresh":
+            token = tokens.refresh_token or ""
             return await refresh(
-                self._server, tokens.refresh_token or "", dpop_key=key, wanted=wanted
+                self._server, token, patience=patience, dpop_key=key, wanted=wanted
             )
         return await exchange(self._server, tokens.access_token, wanted, dpop_key=key)
 

@@ -43,11 +43,14 @@ class Spender:
     async def spend(self, found: Found, owned: Owned) -> Found | Refused | None:
         """The session with other tokens, why there are none, or None: look again."""
         token = found.session.tokens.refresh_token
-        if token is None or self._holding.is_too_late(owned):
+        patience = self._holding.patience(owned)
+        if token is None or patience <= 0:
             await self._holding.release(found, owned)
             return Refused(Reason.PROVIDER_UNAVAILABLE)
         asked_at = self._clock.now()
-        outcome = await refresh(self._server, token, dpop_key=found.session.dpop_key)
+        outcome = await refresh(
+            self._server, token, patience=patience, dpop_key=found.session.dpop_key
+        )
         count(REFRESHES, self._frontend, outcome.answer.value)
         step = STEPS[await self._meant(found, owned, outcome.answer), owned.maybe_spent]
         if step is Step.STORE and outcome.response is not None:

@@ -121,9 +121,40 @@ async def test_the_second_try_of_a_refresh_has_no_time_of_its_own() -> None:
         await server.discovery.metadata()
         async with both_connections_taken(peer, server):
             with structlog.testing.capture_logs() as lines:
-                outcome = await refresh(server, "canary-rt")
+                outcome = await refresh(server, "canary-rt", patience=1.0)
         assert outcome.answer is TokenAnswer.PASSING
         assert [line["code"] for line in lines] == ["not_sent"]
+        assert peer.count("/token") == 0
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
+async def test_a_refresh_that_waited_for_its_connection_has_all_its_time() -> None:
+    """Who hangs up on a provider that is merely slow has lost the refresh token."""
+    async with provider(connections=2, total_timeout=2.0) as (peer, server):
+        await server.discovery.metadata()
+
+        async def slowly(writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(1.2)
+            writer.write(http(200, {"access_token": "canary-at", "token_type": "Bearer"}))
+
+        peer.answers["/token"] = slowly
+        async with both_connections_taken(peer, server):
+            refreshing = asyncio.create_task(refresh(server, "canary-rt", patience=30.0))
+            await asyncio.sleep(1.2)
+            assert peer.count("/token") == 0
+        assert (await refreshing).answer is TokenAnswer.GRANTED
+        assert peer.count("/token") == 1
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
+async def test_a_refresh_that_would_leave_too_late_does_not_leave() -> None:
+    async with provider(connections=2, total_timeout=60.0) as (peer, server):
+        await server.discovery.metadata()
+        async with both_connections_taken(peer, server):
+            outcome = await refresh(server, "canary-rt", patience=0.1)
+        assert outcome.answer is TokenAnswer.PASSING
         assert peer.count("/token") == 0
 
 

@@ -69,7 +69,7 @@ async def test_what_the_tokens_are_for_is_named_at_both_requests() -> None:
     async with provider(resource=(one,)) as (peer, server):
         peer.answers["/token"] = http(200, GRANT)
         await exchange(server)
-        await refresh(server, "canary-rt")
+        await refresh(server, "canary-rt", patience=30.0)
         assert [asked.form["resource"] for asked in peer.asked if asked.target == "/token"] == [
             one
         ] * 2
@@ -100,7 +100,7 @@ async def test_a_nonce_that_is_asked_for_is_brought_once(answer: bytes, asked: i
         with pytest.raises(Refused):
             await exchange_code(server, code="canary-code", code_verifier="v", dpop_key=key)
         assert peer.count("/token") == asked
-        outcome = await refresh(server, "canary-rt")
+        outcome = await refresh(server, "canary-rt", patience=30.0)
         assert outcome.answer is not TokenAnswer.INVALID_GRANT
         assert peer.count("/token") == asked + 1  # without a key nothing is proven twice
 
@@ -146,7 +146,7 @@ async def test_the_providers_own_retry_after_is_handed_on() -> None:
             Reason.PROVIDER_UNAVAILABLE,
             17,
         )
-        outcome = await refresh(server, "canary-rt")
+        outcome = await refresh(server, "canary-rt", patience=30.0)
         assert (outcome.answer, outcome.retry_after) == (TokenAnswer.PASSING, 17)
 
 
@@ -156,7 +156,7 @@ async def test_a_refresh_asks_for_no_scope_and_as_the_same_client() -> None:
     clock = SetClock()
     async with provider(clock=clock) as (peer, server):
         peer.answers["/token"] = http(200, GRANT)
-        outcome = await refresh(server, "canary-rt")
+        outcome = await refresh(server, "canary-rt", patience=30.0)
         assert outcome.answer is TokenAnswer.GRANTED
         assert outcome.response is not None
         assert asked_for(peer, "/token") == {
@@ -185,7 +185,7 @@ async def test_a_refresh_that_may_have_been_seen_is_sent_once(
 ) -> None:
     async with provider(**patience(answer)) as (peer, server):
         peer.answers["/token"] = answer
-        assert (await refresh(server, "canary-rt")).answer == means
+        assert (await refresh(server, "canary-rt", patience=30.0)).answer == means
         assert peer.count("/token") == 1
 
 
@@ -200,7 +200,7 @@ async def test_only_a_refresh_that_was_not_sent_is_tried_again_once(
         document["token_endpoint"] = nobody()
         peer.answers["/.well-known/openid-configuration"] = http(200, document)
         with structlog.testing.capture_logs() as lines:
-            outcome = await refresh(server, "canary-rt")
+            outcome = await refresh(server, "canary-rt", patience=30.0)
         assert outcome.answer is TokenAnswer.PASSING
         assert [line["code"] for line in lines] == ["not_sent", "not_sent"]
 
@@ -211,7 +211,7 @@ async def test_only_a_refresh_that_was_not_sent_is_tried_again_once(
 async def test_a_refresh_without_metadata_is_passing(answer: bytes | Script) -> None:
     async with provider(**patience(answer)) as (peer, server):
         peer.answers["/.well-known/openid-configuration"] = answer
-        assert (await refresh(server, "canary-rt")).answer is TokenAnswer.PASSING
+        assert (await refresh(server, "canary-rt", patience=30.0)).answer is TokenAnswer.PASSING
         assert peer.count("/token") == 0
 
 
