@@ -60,15 +60,22 @@ async def revoke_once(server: AuthorizationServer, token: str, *, hint: Hint) ->
         return RevocationAnswer(outcome=Revoked.LATER)
     if metadata.revocation_endpoint is None:
         return RevocationAnswer(outcome=Revoked.DONE)
-    answer = read_revocation(
-        await post_authenticated(
+    try:
+        async with asyncio.timeout(server.config.total_timeout):
+            await server.revoking.acquire()
+    except TimeoutError:
+        return RevocationAnswer(outcome=Revoked.LATER)
+    try:
+        reply = await post_authenticated(
             server,
             metadata.revocation_endpoint,
             {"token": token, "token_type_hint": hint},
             metadata=metadata,
             kind="revocation_endpoint",
         )
-    )
+    finally:
+        server.revoking.release()
+    answer = read_revocation(reply)
     if answer.outcome is Revoked.REFUSED:
         tell(Event.REVOCATION_FAILED, endpoint="revocation_endpoint", status=answer.status)
     return answer

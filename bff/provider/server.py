@@ -55,6 +55,7 @@ class AuthorizationServer:
     restraint: Restraint
     nonces: Nonces
     places: asyncio.Semaphore  # for refreshes: as many as there are connections
+    revoking: asyncio.Semaphore  # for revocations: what logins leave, and one for refreshes
 
 
 def open_server(
@@ -87,6 +88,7 @@ def open_server(
         restraint=Restraint(),
         nonces=Nonces(),
         places=asyncio.Semaphore(config.connections),
+        revoking=asyncio.Semaphore(max(1, config.connections - calls.most - 1)),
     )
 
 

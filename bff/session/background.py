@@ -32,13 +32,15 @@ class Background:
         return task
 
     async def drain(self, seconds: float) -> None:
-        """Wait for what is under way, `seconds` at most; then cancel the rest."""
+        """Wait for what is under way, and what that begins, `seconds` at most; cancel the rest."""
         for endless in self._endless:
             endless.cancel()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
+        now = asyncio.get_running_loop().time
+        end = now() + seconds
+        while self._tasks and now() < end:
+            await asyncio.wait(self._tasks, timeout=end - now())
+        for task in self._tasks:
+            task.cancel()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -70,7 +70,13 @@ def dealings(
         history=history,
     )
     leases = Leases(
-        frontend=frontend, store=store, opened=opened, watch=watch, server=server, clock=clock
+        frontend=frontend,
+        store=store,
+        opened=opened,
+        watch=watch,
+        server=server,
+        clock=clock,
+        background=background,
     )
     spender = Spender(
         frontend=frontend, server=server, clock=clock, history=history, holding=holding

@@ -5,11 +5,12 @@ writes what came before anybody uses it; everyone else waits and re-reads.
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bff.clock import Clock
 from bff.config.lease import lease_seconds
@@ -18,8 +19,17 @@ from bff.problem import Reason, Refused
 from bff.provider.server import AuthorizationServer
 from bff.session.background import Background
 from bff.session.opened import Found, Opened
-from bff.session.store import Lease, LeaseOutcome, Store, StoreUnavailable
+from bff.session.store import (
+    Lease,
+    LeaseOutcome,
+    OutcomeUnknown,
+    Release,
+    Store,
+    StoreUnavailable,
+)
 from bff.session.watch import POLL, Watch
+
+GIVEN_BACK: Final = (0.0, 1.0, 3.0)  # seconds before each time that a lease in doubt is given back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +71,9 @@ class Leases:
         watch: Watch,
         server: AuthorizationServer,
         clock: Clock,
+        background: Background,
     ) -> None:
+        self._background = background
         self._store = store
         self._opened = opened
         self._watch = watch
@@ -99,9 +111,13 @@ class Leases:
         if (wait := self._server.restraint.wait(asked_at)) > 0:
             return _left_alone(found, errand, wait)
         owner = secrets.token_hex(12)
-        lease = await self._store.lease(
-            found.key, found.version, owner=owner, seconds=self._seconds
-        )
+        try:
+            lease = await self._store.lease(
+                found.key, found.version, owner=owner, seconds=self._seconds
+            )
+        except OutcomeUnknown:
+            self._background.run(self._give_back(found.key, owner))
+            raise
         match lease.outcome:
             case LeaseOutcome.HELD:
                 return await self._wait(found, lease, errand)
@@ -116,6 +132,16 @@ class Leases:
                     definite_400_by=lease.definite_400_by,
                 )
                 return await errand.do(found, owned)
+
+    async def _give_back(self, key: str, owner: str) -> None:
+        """Nothing was presented under it, so nobody is to wait for its end.
+
+        More than once: it may be granted yet, by a store that was frozen.
+        """
+        for pause in GIVEN_BACK:
+            await asyncio.sleep(pause)
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.release(key, owner=owner, how=Release.CLEAN)
 
     async def _wait(self, found: Found, lease: Lease, errand: Errand) -> Found | Refused | None:
         left = (lease.until or 0.0) - self._clock.now()

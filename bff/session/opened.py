@@ -215,8 +215,9 @@ class Opened:
         """The session in a record's bytes. Raises Refused: KEY_UNKNOWN, SESSION_ENDED."""
         try:
             return self._sealer.open(sealed, Session, place=key, salt=session_id.encode())
-        except KeyUnknown:
-            raise Refused(Reason.KEY_UNKNOWN) from None
+        except KeyUnknown as unknown:
+            ended = unknown.retired  # a replica that had it still has sealed the record since
+            raise Refused(Reason.SESSION_ENDED if ended else Reason.KEY_UNKNOWN) from None
         except SealBroken:
             tell(Event.RECORD_REFUSED, frontend=self._frontend)
             raise Refused(Reason.SESSION_ENDED) from None

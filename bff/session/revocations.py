@@ -29,6 +29,7 @@ SECONDS: Final = 3540.0  # in the queue; a tombstone keeps the bytes a little lo
 POLL: Final = 10.0  # seconds between two looks at the queue, up to twice with jitter
 FIRST_PAUSE: Final = 2.0  # seconds after a failure, where the provider names none …
 LONGEST_PAUSE: Final = 120.0  # … which grow to this
+UNAUTHORIZED: Final = 401
 
 _OURS: Final = frozenset({LeaseOutcome.GRANTED, LeaseOutcome.GRANTED_AFTER_LAPSE})
 
@@ -72,8 +73,8 @@ class Revocations:
         self._list = store_key("revocations", frontend.name, server.config.issuer)
         self._due_at = 0.0  # in the event loop's time; at once, for others may have left some
         self._news = asyncio.Event()
-        # Of one try: the metadata, the call, and the store before and after.
-        self._lease = 2 * server.config.total_timeout + 3 * frontend.session.store_deadline
+        # Of one try: the metadata, the place, the call, and the store before and after.
+        self._lease = 3 * server.config.total_timeout + 3 * frontend.session.store_deadline
 
     def revoke(
         self, *, refresh_token: str | None, access_token: str, others: Sequence[str] = ()
@@ -184,7 +185,8 @@ class Revocations:
             await self._done(key)
             return None
         answer = await revoke_once(self._server, queued.refresh_token, hint="refresh_token")
-        if answer.outcome is not Revoked.LATER:
+        # By another secret, while one takes the place of the other, it may be let in yet.
+        if answer.outcome is not Revoked.LATER and answer.status != UNAUTHORIZED:
             await self._done(key)
             return None
         waited = self._clock.now() - queued.queued_at

@@ -23,7 +23,13 @@ T = TypeVar("T")
 
 
 class KeyUnknown(Exception):
-    """Sealed under a key id that this process does not know: not now, but not never."""
+    """Sealed under a key id that this process does not know: not now, but not never.
+
+    Unless it is `retired`."""
+
+    def __init__(self, *, retired: bool) -> None:
+        super().__init__()
+        self.retired = retired
 
 
 class SealBroken(Exception):
@@ -53,7 +59,7 @@ class Sealer:
             raise SealBroken
         key = self.keyring.find(kid)
         if key is None:
-            raise KeyUnknown
+            raise KeyUnknown(retired=kid in self.keyring.retired)
         nonce = sealed[1 + _KID : 1 + _KID + _NONCE]
         try:
             cipher = AESGCM(self._key(key, salt))

@@ -101,8 +101,15 @@ def test_an_accepted_key_opens_and_an_unknown_one_is_not_known_yet() -> None:
     before = Sealer(Keyring(current=OLD), "record", SEALER.origin)
     assert SEALER.open(before.seal("v", place="p"), str, place="p") == "v"
     strangers = Sealer(Keyring(current=OTHER), "record", SEALER.origin)
-    with pytest.raises(KeyUnknown):
+    with pytest.raises(KeyUnknown) as unknown:
         SEALER.open(strangers.seal("v", place="p"), str, place="p")
+    assert not unknown.value.retired
+    rid_of_it = dataclasses.replace(SEALER.keyring, retired=frozenset({OTHER.kid}))
+    with pytest.raises(KeyUnknown) as unknown:
+        dataclasses.replace(SEALER, keyring=rid_of_it).open(
+            strangers.seal("v", place="p"), str, place="p"
+        )
+    assert unknown.value.retired
 
 
 @pytest.mark.rule("T-03")

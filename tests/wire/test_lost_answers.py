@@ -21,6 +21,7 @@ from tests.parts.browser import Browser, browsing
 from tests.parts.control import Control
 from tests.parts.redis_process import RedisProcess
 from tests.parts.site import Site
+from tests.parts.waiting import until
 
 SESSION, TICKET = "__Host-Http-bff", "__Host-Http-bff-logout"
 
@@ -150,6 +151,25 @@ def test_a_sign_in_that_fails_leaves_the_grant_of_the_same_person_s_live_session
         for _ in range(2):  # what is found out, and what follows from it
             browser.site.settle()
         assert provider.count("revoke") == (0 if sub == "ada" else 1)
+
+
+@pytest.mark.rule("R-02", "S-07")
+def test_a_lease_whose_answer_is_lost_is_given_back(
+    sites: Sites, provider: Control, redis: RedisProcess
+) -> None:
+    """Nothing was presented under it: nobody is to wait for its end."""
+    provider.switch(omit_expires_in=True)
+    with browsing(sites(store="redis", provider='assume_expires_in = "1ms"')) as browser:
+        browser.sign_in()
+        provider.switch(omit_expires_in=False)
+        with losing(browser.site, "lease"):
+            answer = browser.fetch("GET", "/api/tasks")
+            assert (answer.status_code, reason(answer)) == (503, "store_unavailable")
+            key = store_key("session", "default", (browser.session_cookie or "").split(".")[1])
+            with redis.client() as keys:
+                until(lambda: not keys.hexists(f"bff:{key}", "lo"))
+        assert browser.fetch("GET", "/api/tasks").status_code == 200
+    assert provider.count("token:refresh_token") == 1
 
 
 @pytest.mark.rule("S-11")

@@ -214,6 +214,10 @@ def test_out_of_memory_nothing_begins_and_what_lives_goes_on(
     with out_of_memory(redis), browsing(site) as other:
         assert ada.fetch("GET", "/api/tasks").status_code == 200
         assert ada.fetch("GET", "/bff/session").status_code == 200
+        assert ada.fetch("POST", "/bff/session").status_code == 200  # nor is it idle meanwhile
+        store = site.application.site.fronts["default"].front.sessions.store
+        site.run(store.note("a sign-out by the provider", 1.0, seconds=60))
+        assert site.run(store.noted("a sign-out by the provider")) == 1.0
         refused(other.callback(come_back(other)))
         assert ada.fetch("POST", "/bff/logout").status_code == 200  # an end needs no memory
     assert ada.session_cookie is None

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bff.config.provider_section import Provider
 from bff.problem import Reason, Refused
 from bff.provider.call import Fault, Reply, Share
+from bff.provider.revocation import Revoked, revoke_once
 from bff.provider.server import AuthorizationServer
 from bff.provider.token import refresh
 from bff.provider.token_answer import TokenAnswer
@@ -74,6 +75,32 @@ async def test_logins_cannot_take_the_connections_of_refreshes() -> None:
         release.set()
         assert all(isinstance(each, Reply) for each in await asyncio.gather(*held))
         assert isinstance(await post(server.http, url, Share.LOGIN), Reply)
+
+
+@pytest.mark.rule("C-03", "P-11")
+@in_a_loop
+async def test_revocations_that_hang_leave_connections_for_refreshes() -> None:
+    async with provider(connections=8) as (peer, server):
+        await server.discovery.metadata()
+        arrived, release = asyncio.Semaphore(0), asyncio.Event()
+
+        async def hold(writer: asyncio.StreamWriter) -> None:
+            arrived.release()
+            await release.wait()
+            writer.write(http(200, {}))
+
+        peer.answers["/revoke"] = hold
+        peer.answers["/token"] = http(200, {"access_token": "canary-at", "token_type": "Bearer"})
+        revoking = [
+            asyncio.create_task(revoke_once(server, "canary-rt", hint="refresh_token"))
+            for _ in range(12)
+        ]
+        await arrived.acquire()
+        assert (await refresh(server, "canary-rt", patience=30.0)).answer is TokenAnswer.GRANTED
+        assert peer.count("/revoke") == 1
+        release.set()
+        answers = await asyncio.gather(*revoking)
+        assert {each.outcome for each in answers} == {Revoked.DONE}
 
 
 @asynccontextmanager

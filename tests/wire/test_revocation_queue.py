@@ -116,6 +116,17 @@ def test_what_is_queued_and_then_refused_is_not_repeated(
     assert provider.count("revoke") == 2
 
 
+def test_what_is_queued_outlasts_a_secret_that_is_not_right_yet(
+    browser: Browser, provider: Control
+) -> None:
+    """While a new one is rolled out, a replica with the other may come to it first."""
+    provider.fault("revoke", status=503, count=1)
+    provider.fault("revoke", status=401, error="invalid_client", count=2)
+    sign_in_and_out(browser)
+    wait_until_revoked(browser.site)
+    assert provider.entries("revoke", 4)[-1]["outcome"] == "ok"
+
+
 def test_another_process_finishes_what_one_has_left(site: Site, provider: Control) -> None:
     provider.fault("revoke", status=503)
     parts = {"issuer": provider.simulator.issuer, "api": provider.simulator.api}
