@@ -8,7 +8,7 @@
  * tabs of a browser know the same thing at the same time.
  */
 
-import { claimed, ended, look, returned, session, start } from './bff-client/session.js';
+import { ended, look, returned, session, start, whose } from './bff-client/session.js';
 import { BffError, ours, read, send } from './bff-client/wire.js';
 
 export { countdown, secondsLeft } from './bff-client/countdown.js';
@@ -94,7 +94,7 @@ export async function logout() {
  */
 export async function api(path, init = {}) {
   const { json, background, ...rest } = init;
-  const whose = claimed();
+  const before = whose();
   const headers = new Headers(rest.headers);
   if (background) headers.set('X-BFF-Background', '1');
   if (json !== undefined) {
@@ -107,8 +107,9 @@ export async function api(path, init = {}) {
     if (!(error instanceof BffError)) throw error;
     if (error.signedOut) error.signedOut = await isTrue(error);
     if (!(rest.body instanceof ReadableStream)) {
+      const person = before || whose();
       error.repeat = async () => {
-        if (whose && whose !== claimed()) throw new BffError('somebody_else');
+        if (person && person !== whose()) throw new BffError('somebody_else');
         return api(path, init);
       };
     }

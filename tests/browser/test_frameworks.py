@@ -29,7 +29,7 @@ function Name() {
 createRoot(document.getElementById('app')).render(h(StrictMode, null, h(RequireSession, {
   waiting: h('i', null, 'waiting'),
   otherwise: ({ reason }) => h('b', { 'data-testid': 'signed-out' }, reason),
-}, h(Name))));
+}, h(Name), h('input', { 'aria-label': 'Words' }))));
 """
 VUE = """
 import { createApp, h } from 'vue';
@@ -43,7 +43,7 @@ const Name = { setup() {
 createApp({ render: () => h(RequireSession, null, {
   waiting: () => h('i', 'waiting'),
   otherwise: ({ session }) => h('b', { 'data-testid': 'signed-out' }, session.reason),
-  default: () => h(Name),
+  default: () => [h(Name), h('input', { 'aria-label': 'Words' })],
 }) }).mount('#app');
 """
 SOURCES = {"react": REACT, "vue": VUE}
@@ -97,3 +97,15 @@ def test_a_component_follows_the_session(page: Page, name: str) -> None:
     assert signed_out
     for tab in (page, other):
         expect(tab.get_by_test_id("signed-out")).to_have_text("session_ended")
+
+
+@pytest.mark.parametrize("name", list(SOURCES))
+def test_what_one_person_typed_is_gone_when_another_has_signed_in(page: Page, name: str) -> None:
+    page.goto(f"/bff/login?return_to=%2F{name}.html")
+    choose(page)
+    page.get_by_label("Words").fill("Ada's words")
+    other = page.context.new_page()
+    other.goto(f"/bff/login?prompt=login&return_to=%2F{name}.html")
+    choose(other, "Grace Hopper")
+    expect(page.get_by_test_id("signed-in")).to_have_text("Grace Hopper")
+    expect(page.get_by_label("Words")).to_have_value("")

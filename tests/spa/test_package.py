@@ -25,7 +25,8 @@ const end: () => void = session.subscribe(() => {
   if (now.authenticated) {
     const left: number = now.seconds_left.idle;
     const name: string | undefined = now.claims.name;
-    console.log(left, name, now.expiring === 'idle');
+    const person: string = now.person;
+    console.log(left, name, person, now.expiring === 'idle');
   } else if (now.authenticated === false) login({ returnTo: '/', prompt: 'login', maxAge: 60 });
   // @ts-expect-error: nobody is known to be signed in here
   console.log(now.claims);
