@@ -63,6 +63,23 @@ def test_a_refused_post_is_made_again_by_consent_and_once(refused: Page, tap: Ta
     expect(row).to_have_count(0)
 
 
+def test_who_cancelled_in_the_other_window_signs_in_there_after_all(
+    refused: Page, tap: Tap
+) -> None:
+    with refused.context.expect_page() as opened:
+        refused.get_by_test_id("again-go").click()
+    window = opened.value
+    with window.expect_event("close"):
+        window.get_by_role("button", name="Cancel").click()
+        window.get_by_role("link", name="Sign in").click()
+        window.get_by_role("button", name="Ada Lovelace").click()
+    expect(refused.get_by_test_id("message")).to_have_text(f"Added “{TEXT}”.")
+    assert posts(tap) == [401, 201]
+    row = refused.get_by_test_id("tasks").get_by_role("listitem").filter(has_text=TEXT)
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+
+
 def test_who_thinks_better_of_it_sends_nothing_and_keeps_the_text(refused: Page, tap: Tap) -> None:
     with refused.context.expect_page() as opened:
         refused.get_by_test_id("again-go").click()
