@@ -108,13 +108,30 @@ export async function api(path, init = {}) {
     if (error.signedOut) error.signedOut = await isTrue(error);
     if (!(rest.body instanceof ReadableStream)) {
       const person = before || whose();
-      error.repeat = async () => {
+      error.repeat = onceAtATime(async () => {
         if (person && person !== whose()) throw new BffError('somebody_else');
         return api(path, init);
-      };
+      });
     }
     throw error;
   }
+}
+
+/**
+ * Two may have waited for one sign-in, the first in a window that was closed by hand: what both want
+ * to be done is done once, and each gets an answer to read.
+ *
+ * @param {() => Promise<Response>} call
+ * @returns {() => Promise<Response>}
+ */
+function onceAtATime(call) {
+  /** @type {Promise<Response> | undefined} */
+  let made;
+  return () => {
+    const joins = made !== undefined;
+    made ??= call().finally(() => { made = undefined; });
+    return made.then((answer) => (joins ? answer.clone() : answer));
+  };
 }
 
 /**

@@ -38,8 +38,8 @@ const NAME = 'bff'; // of the channel between the tabs, and of the lock of the o
 const SOON = 500; // milliseconds
 const LONGEST = 2 ** 31 - 1; // milliseconds that a timer can wait
 
-/** @type {Unknown} */
-const UNKNOWN = { authenticated: null, error: null, at: 0 };
+/** What is known before anybody was asked, and on a server. @type {Unknown} */
+export const UNKNOWN = { authenticated: null, error: null, at: 0 };
 
 /** @type {Session} */
 let state = UNKNOWN;
@@ -61,6 +61,8 @@ let leading = false;
 let person = '';
 /** Of that session no end has been told yet. */
 let living = false;
+/** The other window has said that somebody signed in, and no answer has borne it out yet. */
+let awaited = false;
 let tries = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let alarm;
@@ -117,15 +119,18 @@ export function whose() {
 export async function look(method, reason) {
   const at = Date.now();
   const mine = place;
+  const wakes = awaited; // an answer to what was asked before may be of the session before
   try {
     const said = await read('/bff/session', { method, cache: 'no-store' });
-    if (mine !== place) return state; // for a page that was left, and is shown again by now
+    // For a page that was left, and is shown again by now; not for one that only now listens.
+    if (mine && mine !== place) return state;
     const was = state.authenticated ? state.expiring : null;
     const expiring = was === 'idle' && method === 'POST' ? null : was;
     learn(said.authenticated
       ? { ...said, expiring, at }
       : { ...said, reason: reason ?? said.reason, at });
     tune();
+    if (wakes && state.authenticated) arrived();
   } catch (error) {
     if (state.authenticated === null) learn({ ...UNKNOWN, error });
     throw error;
@@ -160,11 +165,26 @@ function learn(now, heard) {
   if (!heard && now.authenticated !== null) channel?.postMessage(now);
   tune();
   const gone = ending();
-  for (const told of subscribers) told();
-  if (gone) {
-    for (const told of mourners) told(gone);
-  }
+  tell(subscribers);
+  if (gone) tell(mourners, gone);
   if (!before.authenticated && now.authenticated) arrived();
+}
+
+/**
+ * One that throws keeps nobody else from hearing it, nor is the BFF asked again because of it.
+ *
+ * @template {unknown[]} What
+ * @param {Set<(...what: What) => void>} listeners
+ * @param {What} what
+ */
+function tell(listeners, ...what) {
+  for (const listener of listeners) {
+    try {
+      listener(...what);
+    } catch (error) {
+      reportError(error);
+    }
+  }
 }
 
 /**
@@ -202,6 +222,7 @@ export function ended(reason) {
 }
 
 function arrived() {
+  awaited = false;
   for (const done of waiting) done();
   waiting.clear();
 }
@@ -213,7 +234,9 @@ export function returned() {
 
 /** The other window says that somebody has signed in. */
 function announced() {
-  if (waiting.size || !state.authenticated) look('GET').then(arrived, retry);
+  if (!waiting.size && state.authenticated) return;
+  awaited = true;
+  ask();
 }
 
 /** Asks until there is an answer. */
