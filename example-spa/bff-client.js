@@ -118,8 +118,8 @@ export async function api(path, init = {}) {
 }
 
 /**
- * Two may have waited for one sign-in, the first in a window that was closed by hand: what both want
- * to be done is done once, and each gets an answer to read.
+ * Two may have waited for one sign-in, the first in a window that was closed by hand: what both
+ * want to be done is done once, and each gets an answer to read.
  *
  * @param {() => Promise<Response>} call
  * @returns {() => Promise<Response>}

@@ -198,8 +198,8 @@ function named(now) {
 }
 
 /**
- * Why the session that was known here is over, if by now it is; said once. A page that was left, and
- * is shown again, may learn of it late.
+ * Why the session that was known here is over, if by now it is; said once. A page that was left,
+ * and is shown again, may learn of it late.
  *
  * @returns {SignedOutReason | null}
  */
