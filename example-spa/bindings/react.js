@@ -2,6 +2,7 @@
 
 import { createElement, Fragment, useSyncExternalStore } from 'react';
 import { session } from '../bff-client.js';
+import { UNKNOWN } from '../bff-client/session.js';
 
 /** @typedef {import('react').ReactNode} ReactNode */
 /** @typedef {import('../bff-client.js').Session} Session */
@@ -12,14 +13,14 @@ import { session } from '../bff-client.js';
  * @returns {Session}
  */
 export function useSession() {
-  return useSyncExternalStore(session.subscribe, session.get, session.get);
+  return useSyncExternalStore(session.subscribe, session.get, () => UNKNOWN);
 }
 
 /**
  * Shows its children only to who is signed in. `waiting` stands there until that is known,
- * `otherwise` to everybody else; as a function it is told why. Another person gets children of their
- * own: nothing stays of what the one before saw or typed. The BFF and the API decide what anybody
- * may have: this only spares people a view that would be empty.
+ * `otherwise` to everybody else; as a function it is told why. Another person gets children of
+ * their own: nothing stays of what the one before saw or typed. The BFF and the API decide what
+ * anybody may have: this only spares people a view that would be empty.
  *
  * @param {{ children?: ReactNode, waiting?: ReactNode,
  *   otherwise?: ReactNode | ((now: import('../bff-client.js').SignedOut) => ReactNode) }} props

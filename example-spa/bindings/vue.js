@@ -12,6 +12,7 @@ import { session } from '../bff-client.js';
  */
 export function useSession() {
   const now = shallowRef(session.get());
+  if (typeof document === 'undefined') return now; // a server draws once, and ends no scope
   const end = session.subscribe(() => { now.value = session.get(); });
   if (getCurrentScope()) onScopeDispose(end);
   return now;
@@ -19,9 +20,9 @@ export function useSession() {
 
 /**
  * Shows its default slot, with the `session`, only to who is signed in. The slot `waiting` stands
- * there until that is known, `otherwise` to everybody else. Another person gets a slot of their own:
- * nothing stays of what the one before saw or typed. The BFF and the API decide what anybody may
- * have: this only spares people a view that would be empty.
+ * there until that is known, `otherwise` to everybody else. Another person gets a slot of their
+ * own: nothing stays of what the one before saw or typed. The BFF and the API decide what anybody
+ * may have: this only spares people a view that would be empty.
  */
 export const RequireSession = defineComponent({
   name: 'RequireSession',
