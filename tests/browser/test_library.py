@@ -6,7 +6,7 @@ from tests.browser.demo import Demo
 from tests.browser.person import sign_in
 from tests.browser.tap import Tap
 from tests.browser.test_lost_work import TEXT, posts
-from tests.browser.test_somebody_else import POST
+from tests.browser.test_somebody_else import DELETE, POST
 from tests.browser.test_tabs import end_from_elsewhere
 
 SESSION = "/bff/session"
@@ -60,6 +60,7 @@ def test_two_who_waited_for_one_sign_in_make_the_call_once_and_both_read_its_ans
     page.wait_for_function("answers.length === 2")
     assert page.evaluate("answers") == [TEXT, TEXT]
     assert posts(tap) == [401, 201]
+    page.evaluate(DELETE, TEXT)  # for whoever comes next
 
 
 def test_a_step_up_is_known_also_where_the_first_question_met_a_store_that_was_away(

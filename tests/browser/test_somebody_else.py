@@ -26,6 +26,13 @@ POST = """async (title) => {
   window.refused = await api('/api/tasks', { method: 'POST', json: { title } }).catch((no) => no);
   return window.refused.reason;
 }"""
+DELETE = """async (title) => {
+  const { api } = await import('/bff-client.js');
+  const { tasks } = await (await api('/api/tasks')).json();
+  for (const task of tasks.filter((each) => each.title === title)) {
+    await api(`/api/tasks/${task.id}`, { method: 'DELETE' });
+  }
+}"""
 REPEAT = "refused.repeat().then(({ status }) => status, ({ reason }) => reason)"
 
 
@@ -114,6 +121,7 @@ def test_it_is_made_again_for_the_same_person(
     expect(page.get_by_test_id("signed-in")).to_be_visible()
     assert page.evaluate(REPEAT) == 201
     assert posts(tap) == [401, 201]
+    page.evaluate(DELETE, TEXT)  # for whoever comes next
 
 
 def test_words_of_whoever_signs_out_do_not_stay(page: Page) -> None:
