@@ -160,10 +160,16 @@ async function signOut() {
   signingOut = false;
 }
 
-part('sign-in', HTMLButtonElement).addEventListener('click', () => login());
-part('sign-in-aside', HTMLButtonElement).addEventListener('click', () => {
+/** In a window of its own, where the page keeps what is half typed. */
+function signInAside() {
   signIn().catch((error) => say(sentence(error), 'trouble'));
+}
+
+part('sign-in', HTMLButtonElement).addEventListener('click', () => {
+  if (tasks.hasDraft()) signInAside();
+  else login();
 });
+part('sign-in-aside', HTMLButtonElement).addEventListener('click', signInAside);
 part('sign-out', HTMLButtonElement).addEventListener('click', () => void signOut());
 part('stay', HTMLButtonElement).addEventListener('click', () => void warning.staying());
 retry.addEventListener('click', () => session.refresh().catch(() => {}));
@@ -178,7 +184,7 @@ upload.start(failed);
 views.start({
   live: {
     enter() {
-      feed.open(() => void tasks.load());
+      feed.open(() => void tasks.load({ background: true })); // nobody asked for it
       chat.open();
     },
     leave() {

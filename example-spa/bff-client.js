@@ -38,6 +38,8 @@ export { BffError };
  *   & { json?: unknown, background?: boolean }} ApiInit
  */
 
+const LONGEST = 2048; // octets of a way back, which the BFF keeps in a cookie
+
 /** @type {Promise<unknown> | undefined} */
 let doubting;
 
@@ -49,7 +51,9 @@ let doubting;
  * @returns {void}
  */
 export function login(options) {
-  location.assign(loginUrl(options, location.pathname + location.search + location.hash));
+  const { pathname, search, hash } = location;
+  const here = pathname + search + hash;
+  location.assign(loginUrl(options, here.length > LONGEST ? pathname : here));
 }
 
 /**

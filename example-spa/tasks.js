@@ -40,11 +40,15 @@ export function start(told) {
   all.addEventListener('click', () => void removeAll());
 }
 
-/** Shows what the API has. */
-export async function load() {
+/**
+ * Shows what the API has.
+ *
+ * @param {{ background?: boolean }} [how]
+ */
+export async function load(how = {}) {
   const mine = ++generation;
   try {
-    const response = await api('/api/tasks', { cache: 'no-store' });
+    const response = await api('/api/tasks', { cache: 'no-store', ...how });
     const { tasks } = /** @type {{ tasks: Task[] }} */ (await response.json());
     if (mine !== generation) return;
     agreed = tasks;
