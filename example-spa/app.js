@@ -30,7 +30,7 @@ const retry = part('retry', HTMLButtonElement);
 
 /** @type {View} */
 let view = 'waiting';
-/** Whose page this is, as far as the claims tell. */
+/** Whose page this is. */
 let whose = '';
 let signingOut = false;
 /** What is wrong at the moment, in the words it was told in. */
@@ -48,17 +48,16 @@ function show() {
 }
 
 /** @param {import('./bff-client.js').SignedIn} now */
-function showSignedIn({ claims }) {
-  const claimed = JSON.stringify(claims);
+function showSignedIn(now) {
   // Another tab may have signed in as somebody else: what is on this page is not theirs.
-  const somebodyElse = whose !== '' && whose !== claimed;
+  const somebodyElse = whose !== '' && whose !== now.person;
   if (somebodyElse) {
     forget();
-    tasks.forgetDraft();
+    forgetDrafts();
   }
+  person.draw(now.claims);
   if (view === 'signed-in' && !somebodyElse) return;
-  whose = claimed;
-  person.draw(claims);
+  whose = now.person;
   ailing = '';
   enter('signed-in');
   say('');
@@ -87,7 +86,7 @@ function showWaiting(error) {
 
 function showLeaving() {
   forget();
-  tasks.forgetDraft();
+  forgetDrafts();
   enter('leaving');
   say('Signing out…', 'plain');
 }
@@ -96,6 +95,12 @@ function showLeaving() {
 function forget() {
   views.close();
   for (const each of [tasks, life, person, upload, devices]) each.clear();
+}
+
+/** Forgets what is half typed, too: it belongs to somebody else. */
+function forgetDrafts() {
+  tasks.forgetDraft();
+  chat.forgetDraft();
 }
 
 /** @param {View} next */
@@ -155,10 +160,16 @@ async function signOut() {
   signingOut = false;
 }
 
-part('sign-in', HTMLButtonElement).addEventListener('click', () => login());
-part('sign-in-aside', HTMLButtonElement).addEventListener('click', () => {
+/** In a window of its own, where the page keeps what is half typed. */
+function signInAside() {
   signIn().catch((error) => say(sentence(error), 'trouble'));
+}
+
+part('sign-in', HTMLButtonElement).addEventListener('click', () => {
+  if (tasks.hasDraft()) signInAside();
+  else login();
 });
+part('sign-in-aside', HTMLButtonElement).addEventListener('click', signInAside);
 part('sign-out', HTMLButtonElement).addEventListener('click', () => void signOut());
 part('stay', HTMLButtonElement).addEventListener('click', () => void warning.staying());
 retry.addEventListener('click', () => session.refresh().catch(() => {}));
@@ -173,7 +184,7 @@ upload.start(failed);
 views.start({
   live: {
     enter() {
-      feed.open(() => void tasks.load());
+      feed.open(() => void tasks.load({ background: true })); // nobody asked for it
       chat.open();
     },
     leave() {

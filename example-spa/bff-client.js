@@ -8,7 +8,7 @@
  * tabs of a browser know the same thing at the same time.
  */
 
-import { claimed, ended, look, returned, session, start } from './bff-client/session.js';
+import { ended, look, returned, session, start, whose } from './bff-client/session.js';
 import { BffError, ours, read, send } from './bff-client/wire.js';
 
 export { countdown, secondsLeft } from './bff-client/countdown.js';
@@ -38,6 +38,8 @@ export { BffError };
  *   & { json?: unknown, background?: boolean }} ApiInit
  */
 
+const LONGEST = 2048; // octets of a way back, which the BFF keeps in a cookie
+
 /** @type {Promise<unknown> | undefined} */
 let doubting;
 
@@ -49,7 +51,9 @@ let doubting;
  * @returns {void}
  */
 export function login(options) {
-  location.assign(loginUrl(options, location.pathname + location.search + location.hash));
+  const { pathname, search, hash } = location;
+  const here = pathname + search + hash;
+  location.assign(loginUrl(options, here.length > LONGEST ? pathname : here));
 }
 
 /**
@@ -94,7 +98,7 @@ export async function logout() {
  */
 export async function api(path, init = {}) {
   const { json, background, ...rest } = init;
-  const whose = claimed();
+  const before = whose();
   const headers = new Headers(rest.headers);
   if (background) headers.set('X-BFF-Background', '1');
   if (json !== undefined) {
@@ -107,13 +111,31 @@ export async function api(path, init = {}) {
     if (!(error instanceof BffError)) throw error;
     if (error.signedOut) error.signedOut = await isTrue(error);
     if (!(rest.body instanceof ReadableStream)) {
-      error.repeat = async () => {
-        if (whose && whose !== claimed()) throw new BffError('somebody_else');
+      const person = before || whose();
+      error.repeat = onceAtATime(async () => {
+        if (person && person !== whose()) throw new BffError('somebody_else');
         return api(path, init);
-      };
+      });
     }
     throw error;
   }
+}
+
+/**
+ * Two may have waited for one sign-in, the first in a window that was closed by hand: what both
+ * want to be done is done once, and each gets an answer to read.
+ *
+ * @param {() => Promise<Response>} call
+ * @returns {() => Promise<Response>}
+ */
+function onceAtATime(call) {
+  /** @type {Promise<Response> | undefined} */
+  let made;
+  return () => {
+    const joins = made !== undefined;
+    made ??= call().finally(() => { made = undefined; });
+    return made.then((answer) => (joins ? answer.clone() : answer));
+  };
 }
 
 /**

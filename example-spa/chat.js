@@ -56,6 +56,11 @@ export function close() {
   say('Off');
 }
 
+/** Forgets what is typed: it belongs to somebody else. */
+export function forgetDraft() {
+  form.reset();
+}
+
 function address() {
   const url = new URL('/api/chat', location.href);
   url.protocol = url.protocol.replace('http', 'ws');

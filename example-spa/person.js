@@ -5,8 +5,13 @@ import { part } from './part.js';
 const person = part('person', HTMLElement);
 const picture = part('picture', HTMLImageElement);
 
+let drawn = '';
+
 /** @param {import('./bff-client.js').Claims} claims */
 export function draw({ name, email, picture: url }) {
+  const now = JSON.stringify([name, email, url]);
+  if (now === drawn) return; // the picture would be fetched anew, and go for a moment
+  drawn = now;
   const called = name || email || 'Signed in';
   part('name', HTMLElement).textContent = called;
   part('email', HTMLElement).textContent = name && email ? email : '';
@@ -20,6 +25,7 @@ export function draw({ name, email, picture: url }) {
 
 /** Takes them out of the page. */
 export function clear() {
+  drawn = '';
   person.hidden = true;
   picture.removeAttribute('src');
   picture.hidden = true;

@@ -58,6 +58,7 @@ function rowFor(id) {
   const label = document.createElement('label');
   const box = document.createElement('input');
   const text = document.createElement('span');
+  text.dir = 'auto';
   const button = document.createElement('button');
   const now = () => rows.get(id)?.task;
   box.type = 'checkbox';

@@ -1,9 +1,9 @@
 /**
  * The task list: what the API has, and a form that adds to it.
  *
- * A change shows at once, before the API has agreed; what it refuses is taken back. After each
- * one the list is asked for again: the API knows how it looks. Rows stay where they are while they
- * stay the same, so the focus does too.
+ * A change shows at once, before the API has agreed; what it refuses is taken back, and nothing
+ * else with it. After each one the list is asked for again: the API knows how it looks. Rows stay
+ * where they are while they stay the same, so the focus does too.
  */
 
 import { api, session } from './bff-client.js';
@@ -12,6 +12,7 @@ import * as rows from './rows.js';
 import { say } from './voice.js';
 
 /** @typedef {import('./rows.js').Task} Task */
+/** @typedef {(tasks: Task[]) => Task[]} Edit */
 /** @typedef {(error: unknown, lead?: string, done?: (answer: Response) => void) => void} Failed */
 
 const form = part('add', HTMLFormElement);
@@ -19,8 +20,10 @@ const title = part('task-title', HTMLInputElement);
 const nothing = part('no-tasks', HTMLElement);
 const all = part('delete-all', HTMLButtonElement);
 
-/** @type {Task[]} */
-let shown = [];
+/** What the API has said, and what it has agreed to since. @type {Task[]} */
+let agreed = [];
+/** What is shown above that, and not agreed to yet. @type {Set<Edit>} */
+const edits = new Set();
 let generation = 0;
 let sending = false;
 /** @type {Failed} */
@@ -37,13 +40,19 @@ export function start(told) {
   all.addEventListener('click', () => void removeAll());
 }
 
-/** Shows what the API has. */
-export async function load() {
+/**
+ * Shows what the API has.
+ *
+ * @param {{ background?: boolean }} [how]
+ */
+export async function load(how = {}) {
   const mine = ++generation;
   try {
-    const response = await api('/api/tasks', { cache: 'no-store' });
+    const response = await api('/api/tasks', { cache: 'no-store', ...how });
     const { tasks } = /** @type {{ tasks: Task[] }} */ (await response.json());
-    if (mine === generation) draw(tasks);
+    if (mine !== generation) return;
+    agreed = tasks;
+    draw();
   } catch (error) {
     if (mine === generation) failed(error);
   }
@@ -52,7 +61,9 @@ export async function load() {
 /** Takes the list out of the page. What is typed in the form stays. */
 export function clear() {
   generation += 1; // an answer that is still on its way must not bring it back
-  draw([]);
+  agreed = [];
+  edits.clear();
+  draw();
   nothing.hidden = true;
 }
 
@@ -71,9 +82,8 @@ export function focusDraft() {
   title.focus();
 }
 
-/** @param {Task[]} tasks */
-function draw(tasks) {
-  shown = tasks;
+function draw() {
+  const tasks = [...edits].reduce((before, edit) => edit(before), agreed);
   rows.draw(tasks);
   nothing.hidden = tasks.length > 0;
   all.disabled = tasks.length === 0;
@@ -82,26 +92,27 @@ function draw(tasks) {
 /**
  * Shows a change at once and asks for it; takes it back if it is refused.
  *
- * @param {Task[]} wanted the list as it should be
+ * @param {Edit} edit makes the list as it should be
  * @param {() => Promise<unknown>} call
  * @param {string} lead what did not happen
  * @param {() => void} [done]
  */
-async function change(wanted, call, lead, done = () => {}) {
-  const before = shown;
-  const mine = ++generation;
+async function change(edit, call, lead, done = () => {}) {
+  generation += 1; // an answer that is on its way does not know of it
   const after = () => {
     done();
     void load();
     void session.refresh().catch(() => {}); // that was a sign of life: the idle time begins anew
   };
-  draw(wanted);
+  edits.add(edit);
+  draw();
   try {
     await call();
+    if (edits.delete(edit)) agreed = edit(agreed);
     after();
   } catch (error) {
-    // What has changed since, another change or a sign-out, is not undone with it.
-    if (mine === generation) draw(before);
+    // After a sign-out there is nothing to take back.
+    if (edits.delete(edit)) draw();
     failed(error, lead, after);
   }
 }
@@ -116,7 +127,7 @@ async function add() {
   const task = { id: 'new', title: text, done: false };
   const call = () => api('/api/tasks', { method: 'POST', json: { title: text } });
   const lead = 'This was not added, and your text is still in the form.';
-  await change([...shown, task], call, lead, () => {
+  await change((tasks) => [...tasks, task], call, lead, () => {
     if (title.value === typed) title.value = '';
     say(`Added “${text}”.`);
   });
@@ -129,22 +140,24 @@ async function add() {
  * @param {boolean} done
  */
 function setDone(task, done) {
-  const wanted = shown.map((each) => (each.id === task.id ? { ...each, done } : each));
+  /** @type {Edit} */
+  const edit = (tasks) => tasks.map((each) => (each.id === task.id ? { ...each, done } : each));
   const call = () => api(address(task), { method: 'PATCH', json: { done } });
-  void change(wanted, call, 'This was not changed.');
+  void change(edit, call, 'This was not changed.');
 }
 
 /** @param {Task} task */
 function remove(task) {
-  const wanted = shown.filter((each) => each.id !== task.id);
+  /** @type {Edit} */
+  const edit = (tasks) => tasks.filter((each) => each.id !== task.id);
   const call = () => api(address(task), { method: 'DELETE' });
-  void change(wanted, call, 'This was not deleted.', () => say(`Deleted “${task.title}”.`));
+  void change(edit, call, 'This was not deleted.', () => say(`Deleted “${task.title}”.`));
 }
 
 /** Not shown before it is done: the API may want to know first that it is really them. */
 async function removeAll() {
   const call = () => api('/api/tasks', { method: 'DELETE' });
-  await change(shown, call, 'Nothing was deleted.', () => say('All tasks are deleted.'));
+  await change((tasks) => tasks, call, 'Nothing was deleted.', () => say('All tasks are deleted.'));
 }
 
 /** @param {Task} task */

@@ -24,7 +24,6 @@ from bff.session.seal import store_key
 from bff.session.store import OutcomeUnknown, StoreUnavailable
 
 _CLAIM_SECONDS: Final = TRANSACTION_SECONDS + 60
-_SIGN_IN: Final = (LOGIN_URL, "Sign in")
 # The application finds them signed in, perhaps: by another tab (K-04), or as before a step-up.
 _PERHAPS_SIGNED_IN: Final = frozenset({Reason.TRANSACTION_MISSING, Reason.STEP_UP_REQUIRED})
 # No authentication as strong as was asked for (OpenID Connect Core Error Code
@@ -56,8 +55,11 @@ async def callback(front: Front, request: BrowserRequest) -> Answer:
     """
     server = _server(front, request)
     used = _used_attempt(front, request)
+    transaction = None
     try:
-        return await _take(front, server, request, used)
+        answer = read_callback(request.query)
+        transaction = _transaction(front, request, answer)
+        return await _take(front, server, request, answer, transaction, used)
     except _BeforeClaim as early:
         again = ("", "Try again")  # the empty reference is this very URL; its code is not repeated
         return _refusal(front, request, early.refused, link=again)
@@ -67,8 +69,29 @@ async def callback(front: Front, request: BrowserRequest) -> Answer:
             reason=refused.reason.value,
             frontend=front.frontend.name,
         )
-        link = ("/", "To the application") if refused.reason in _PERHAPS_SIGNED_IN else _SIGN_IN
+        link = _way_on(front, refused.reason, transaction)
         return _refusal(front, request, refused, link=link, more=used)
+
+
+def _way_on(front: Front, reason: Reason, transaction: LoginTransaction | None) -> tuple[str, str]:
+    """What the page of a refusal offers: the same login once more, where it is known which."""
+    if reason in _PERHAPS_SIGNED_IN:
+        return "/", "To the application"
+    return LOGIN_URL if transaction is None else _again(front, transaction), "Sign in"
+
+
+def _again(front: Front, transaction: LoginTransaction) -> str:
+    """The URL of the same login, at the same provider and back to the same place."""
+    server = front.server_of(transaction.issuer)
+    asked = {
+        "return_to": transaction.return_to,
+        "prompt": "login" if transaction.prompted else None,
+        "acr_values": transaction.acr_values,
+        "max_age": transaction.max_age,
+        "provider": server.name if server is not None and server.name else None,
+    }
+    kept = {name: value for name, value in asked.items() if value is not None}
+    return f"{LOGIN_URL}?{urlencode(kept)}"
 
 
 def _server(front: Front, request: BrowserRequest) -> AuthorizationServer:
@@ -109,10 +132,15 @@ def _refusal(
 
 
 async def _take(
-    front: Front, server: AuthorizationServer, request: BrowserRequest, used: Headers
+    front: Front,
+    server: AuthorizationServer,
+    request: BrowserRequest,
+    answer: CallbackAnswer,
+    transaction: LoginTransaction,
+    used: Headers,
 ) -> Answer:
-    answer = read_callback(request.query)
-    transaction = _transaction(front, request, answer)
+    if front.clock.now() - transaction.started_at > TRANSACTION_SECONDS:
+        raise Refused(Reason.TRANSACTION_EXPIRED)
     if transaction.issuer != server.config.issuer:
         raise Refused(Reason.ISSUER_MISMATCH)  # the answer of one at the callback of another
     try:
@@ -122,7 +150,7 @@ async def _take(
     strict = server.config.profile != "none"
     check_issuer(answer, transaction.issuer, metadata, required=strict)
     if answer.code is None:
-        return _error(front, server, request, answer, transaction, used)
+        return _error(front, request, answer, transaction, used)
     with ExitStack() as held:
         try:
             held.enter_context(server.logins.place(request.peer, front.clock.now()))
@@ -152,14 +180,11 @@ def _transaction(front: Front, request: BrowserRequest, answer: CallbackAnswer) 
         raise Refused(Reason.TRANSACTION_MISSING)
     if not hmac.compare_digest(transaction.state.encode(), answer.state.encode()):
         raise Refused(Reason.STATE_MISMATCH)
-    if front.clock.now() - transaction.started_at > TRANSACTION_SECONDS:
-        raise Refused(Reason.TRANSACTION_EXPIRED)
     return transaction
 
 
 def _error(
     front: Front,
-    server: AuthorizationServer,
     request: BrowserRequest,
     answer: CallbackAnswer,
     transaction: LoginTransaction,
@@ -167,7 +192,7 @@ def _error(
 ) -> Answer:
     """The provider said no, or not now (C-07). Its text is shown escaped, and never believed."""
     if transaction.falls_on:
-        return _as_usual(front, server, transaction, used)
+        return _as_usual(front, transaction, used)
     if transaction.silent and answer.error in _NOT_SILENTLY:
         return _landing(front, transaction, used)
     if answer.error in _UNAVAILABLE:
@@ -183,22 +208,16 @@ def _error(
         frontend=front.frontend.name,
     )
     refused = Refused(Reason.PROVIDER_ERROR)
-    return _refusal(front, request, refused, link=_SIGN_IN, more=used, detail=detail)
+    link = _way_on(front, refused.reason, transaction)
+    return _refusal(front, request, refused, link=link, more=used, detail=detail)
 
 
-def _as_usual(
-    front: Front, server: AuthorizationServer, transaction: LoginTransaction, used: Headers
-) -> Answer:
+def _as_usual(front: Front, transaction: LoginTransaction, used: Headers) -> Answer:
     """It could not be done silently, whatever the reason: the same login, and they may be asked.
 
     By a page, as after a login: our own navigation needs no click and carries the Strict cookie.
     """
-    asked: dict[str, object] = {"return_to": transaction.return_to}
-    if transaction.max_age is not None:
-        asked["max_age"] = transaction.max_age
-    if server.name:
-        asked["provider"] = server.name
-    url = f"{LOGIN_URL}?{urlencode(asked)}"
+    url = _again(front, transaction)
     return front.page(
         "Signing in", ("One moment, please.",), link=(url, "Continue"), go_to=url, more=used
     )

@@ -37,6 +37,7 @@ async def _state(front: Front, request: BrowserRequest, *, stay: bool) -> Answer
     return front.document(
         {
             "authenticated": True,
+            "person": found.session.person,
             "claims": dict(found.session.identity.claims),
             "seconds_left": left.seconds_left(front.clock.now()),
             **urls,

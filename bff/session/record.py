@@ -4,6 +4,7 @@ What the store keeps sealed. Times are seconds since the epoch in store time; no
 a clock, opens a socket or knows a cookie.
 """
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Final
 
 from bff.provider.identity import OriginalClaims
 from bff.provider.token_answer import TokenResponse, TokenType
+from bff.session.seal import hash_of
 
 TRANSACTION_SECONDS: Final = 600
 
@@ -72,6 +74,19 @@ class Session:
     dpop_key: str | None = field(default=None, repr=False)  # what its tokens are bound to
     # By what each was asked for (`Wanted.name`, as the file has it); gone with the session.
     route_tokens: Mapping[str, RouteToken] = field(default_factory=dict, repr=False)
+
+    @property
+    def person(self) -> str:
+        """A name for who it is, so that a page can tell one person from the next (S-15).
+
+        The same for `iss` and `sub` at this front end in every session and replica, and no other
+        front end's. Without a key on purpose: it must outlive every rotation, or a page would
+        take its person for somebody else. It is no secret: whoever has it can try guesses of
+        `sub`, but only a page of this very person has it, and of others it says nothing. The tag
+        that stands for them in the log is another, and has a key.
+        """
+        octets = hash_of("bff/1/person", self.frontend, self.identity.iss, self.identity.sub)
+        return base64.urlsafe_b64encode(octets[:16]).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

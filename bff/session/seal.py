@@ -80,8 +80,13 @@ def store_key(kind: str, frontend: str, *parts: str) -> str:
 
     It does not depend on the keyring, so a claim or a marker holds through a rotation.
     """
+    return hash_of(kind, frontend, *parts).hex()
+
+
+def hash_of(*parts: str) -> bytes:
+    """SHA-256 over the parts, each with its length: no two of them run into each other."""
     digest = hashlib.sha256()
-    for part in (kind, frontend, *parts):
+    for part in parts:
         octets = part.encode()
         digest.update(len(octets).to_bytes(4, "big") + octets)
-    return digest.hexdigest()
+    return digest.digest()

@@ -22,10 +22,12 @@ import { BffError, read } from './wire.js';
 /**
  * What is known of the session, as it was `at` that time in milliseconds since the epoch.
  * `authenticated` null: nothing yet, and `error` says why if asking has failed.
- * `expiring`: the end is near, for want of a sign of life or in any case.
+ * `person` is an opaque name of whoever it is, the same at each sign-in, and there to be compared:
+ * claims are not, since two people may share them. `expiring`: the end is near, for want of a sign
+ * of life or in any case.
  *
  * @typedef {{ authenticated: null, error: unknown, at: number }} Unknown
- * @typedef {{ authenticated: true, claims: Claims, seconds_left: SecondsLeft,
+ * @typedef {{ authenticated: true, person: string, claims: Claims, seconds_left: SecondsLeft,
  *   expiring: 'idle' | 'lifetime' | null, login_url: string, at: number }} SignedIn
  * @typedef {{ authenticated: false, reason: SignedOutReason, login_url: string,
  *   at: number }} SignedOut
@@ -36,8 +38,8 @@ const NAME = 'bff'; // of the channel between the tabs, and of the lock of the o
 const SOON = 500; // milliseconds
 const LONGEST = 2 ** 31 - 1; // milliseconds that a timer can wait
 
-/** @type {Unknown} */
-const UNKNOWN = { authenticated: null, error: null, at: 0 };
+/** What is known before anybody was asked, and on a server. @type {Unknown} */
+export const UNKNOWN = { authenticated: null, error: null, at: 0 };
 
 /** @type {Session} */
 let state = UNKNOWN;
@@ -55,6 +57,12 @@ let source;
 /** Gives the lock back, or the place in the queue for it. @type {AbortController | undefined} */
 let place;
 let leading = false;
+/** Who is signed in here, or was the last to be. */
+let person = '';
+/** Of that session no end has been told yet. */
+let living = false;
+/** The other window has said that somebody signed in, and no answer has borne it out yet. */
+let awaited = false;
 let tries = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let alarm;
@@ -85,7 +93,8 @@ export const session = {
 };
 
 /**
- * Tells when a session that was known here is over, whoever ended it.
+ * Tells when a session that was known here is over, whoever ended it. It is over, too, when
+ * somebody else has signed in: then it is `session_ended`, and whoever is there now is known.
  *
  * @param {(reason: SignedOutReason) => void} listener
  * @returns {() => void} ends it
@@ -95,9 +104,9 @@ export function onEnded(listener) {
   return () => void mourners.delete(listener);
 }
 
-/** Whose session it is, as far as the claims tell; empty while nobody is signed in. */
-export function claimed() {
-  return state.authenticated ? JSON.stringify(state.claims) : '';
+/** Whose page this is: who is signed in, or was the last to be; empty before anybody was. */
+export function whose() {
+  return person;
 }
 
 /**
@@ -110,15 +119,18 @@ export function claimed() {
 export async function look(method, reason) {
   const at = Date.now();
   const mine = place;
+  const wakes = awaited; // an answer to what was asked before may be of the session before
   try {
     const said = await read('/bff/session', { method, cache: 'no-store' });
-    if (mine !== place) return state; // for a page that was left, and is shown again by now
+    // For a page that was left, and is shown again by now; not for one that only now listens.
+    if (mine && mine !== place) return state;
     const was = state.authenticated ? state.expiring : null;
     const expiring = was === 'idle' && method === 'POST' ? null : was;
     learn(said.authenticated
       ? { ...said, expiring, at }
       : { ...said, reason: reason ?? said.reason, at });
     tune();
+    if (wakes && state.authenticated) arrived();
   } catch (error) {
     if (state.authenticated === null) learn({ ...UNKNOWN, error });
     throw error;
@@ -138,7 +150,7 @@ function learn(now, heard) {
   const late = state.at - now.at;
   if (now.authenticated !== null && late > 0 && late < 60_000) return;
   const before = state;
-  state = now;
+  state = now.authenticated ? named(now) : now;
   clearTimeout(alarm);
   if (now.authenticated) {
     // Should no event tell of the end, it is asked for once, a little after it was due.
@@ -152,11 +164,52 @@ function learn(now, heard) {
   }
   if (!heard && now.authenticated !== null) channel?.postMessage(now);
   tune();
-  for (const told of subscribers) told();
-  if (before.authenticated && now.authenticated === false) {
-    for (const told of mourners) told(now.reason);
-  }
+  const gone = ending();
+  tell(subscribers);
+  if (gone) tell(mourners, gone);
   if (!before.authenticated && now.authenticated) arrived();
+}
+
+/**
+ * One that throws keeps nobody else from hearing it, nor is the BFF asked again because of it.
+ *
+ * @template {unknown[]} What
+ * @param {Set<(...what: What) => void>} listeners
+ * @param {What} what
+ */
+function tell(listeners, ...what) {
+  for (const listener of listeners) {
+    try {
+      listener(...what);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}
+
+/**
+ * A BFF that says no `person` leaves only the claims to tell people apart by.
+ *
+ * @param {SignedIn} now
+ * @returns {SignedIn}
+ */
+function named(now) {
+  return { ...now, person: now.person ?? JSON.stringify(now.claims) };
+}
+
+/**
+ * Why the session that was known here is over, if by now it is; said once. A page that was left,
+ * and is shown again, may learn of it late.
+ *
+ * @returns {SignedOutReason | null}
+ */
+function ending() {
+  if (state.authenticated === null) return null;
+  const before = living ? person : '';
+  living = state.authenticated;
+  if (!state.authenticated) return before ? state.reason : null;
+  person = state.person;
+  return before && before !== person ? 'session_ended' : null;
 }
 
 /**
@@ -169,6 +222,7 @@ export function ended(reason) {
 }
 
 function arrived() {
+  awaited = false;
   for (const done of waiting) done();
   waiting.clear();
 }
@@ -180,7 +234,9 @@ export function returned() {
 
 /** The other window says that somebody has signed in. */
 function announced() {
-  if (waiting.size || !state.authenticated) look('GET').then(arrived, retry);
+  if (!waiting.size && state.authenticated) return;
+  awaited = true;
+  ask();
 }
 
 /** Asks until there is an answer. */
@@ -207,7 +263,10 @@ export function start() {
   ask();
 }
 
-/** Leaves nothing of the person in a page that the browser may keep and show again on Back. */
+/**
+ * Leaves nothing of the person in a page that the browser may keep and show again on Back, except
+ * for that name: somebody else may be signed in by then.
+ */
 function stop() {
   place?.abort();
   channel?.close();

@@ -1,6 +1,6 @@
 /** Vue's view of the session. */
 
-import { defineComponent, getCurrentScope, onScopeDispose, shallowRef } from 'vue';
+import { defineComponent, Fragment, getCurrentScope, h, onScopeDispose, shallowRef } from 'vue';
 import { session } from '../bff-client.js';
 
 /** @typedef {import('../bff-client.js').Session} Session */
@@ -12,6 +12,7 @@ import { session } from '../bff-client.js';
  */
 export function useSession() {
   const now = shallowRef(session.get());
+  if (typeof document === 'undefined') return now; // a server draws once, and ends no scope
   const end = session.subscribe(() => { now.value = session.get(); });
   if (getCurrentScope()) onScopeDispose(end);
   return now;
@@ -19,17 +20,19 @@ export function useSession() {
 
 /**
  * Shows its default slot, with the `session`, only to who is signed in. The slot `waiting` stands
- * there until that is known, `otherwise` to everybody else. The BFF and the API decide what
- * anybody may have: this only spares people a view that would be empty.
+ * there until that is known, `otherwise` to everybody else. Another person gets a slot of their
+ * own: nothing stays of what the one before saw or typed. The BFF and the API decide what anybody
+ * may have: this only spares people a view that would be empty.
  */
 export const RequireSession = defineComponent({
   name: 'RequireSession',
   setup(_, { slots }) {
     const now = useSession();
     return () => {
-      const { authenticated } = now.value;
-      if (authenticated) return slots.default?.({ session: now.value });
-      return authenticated === null ? slots.waiting?.() : slots.otherwise?.({ session: now.value });
+      const known = now.value;
+      const shown = { session: known };
+      if (known.authenticated) return h(Fragment, { key: known.person }, slots.default?.(shown));
+      return known.authenticated === null ? slots.waiting?.() : slots.otherwise?.(shown);
     };
   },
 });

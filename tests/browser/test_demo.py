@@ -231,6 +231,33 @@ def test_a_cancelled_sign_in_says_so_and_offers_the_way_back(
     assert session_cookie(context) is None
 
 
+def test_an_address_too_long_to_come_back_to_is_left_for_its_path(page: Page) -> None:
+    page.goto("/orders#" + "x" * 2048)
+    page.get_by_test_id("sign-in").click()
+    choose(page)
+    expect(page.get_by_test_id("signed-in")).to_be_visible()
+    assert page.evaluate("location.pathname + location.hash") == "/orders"
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [("Read on", "ltr"), ("\u05e7\u05e8\u05d0", "rtl")],
+    ids=["left", "right"],
+)
+def test_a_task_is_read_in_the_direction_of_its_words(
+    page: Page, text: str, direction: str
+) -> None:
+    sign_in(page)
+    title = page.get_by_test_id("task-title")
+    title.fill(text)
+    expect(title).to_have_css("direction", direction)
+    page.get_by_test_id("task-add").click()
+    row = page.get_by_test_id("tasks").get_by_role("listitem").filter(has_text=text)
+    expect(row.get_by_text(text)).to_have_css("direction", direction)
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+
+
 def test_signing_in_needs_no_mouse(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_test_id("signed-out")).to_be_visible()

@@ -29,7 +29,7 @@ function Name() {
 createRoot(document.getElementById('app')).render(h(StrictMode, null, h(RequireSession, {
   waiting: h('i', null, 'waiting'),
   otherwise: ({ reason }) => h('b', { 'data-testid': 'signed-out' }, reason),
-}, h(Name))));
+}, h(Name), h('input', { 'aria-label': 'Words' }))));
 """
 VUE = """
 import { createApp, h } from 'vue';
@@ -43,10 +43,29 @@ const Name = { setup() {
 createApp({ render: () => h(RequireSession, null, {
   waiting: () => h('i', 'waiting'),
   otherwise: ({ session }) => h('b', { 'data-testid': 'signed-out' }, session.reason),
-  default: () => h(Name),
+  default: () => [h(Name), h('input', { 'aria-label': 'Words' })],
 }) }).mount('#app');
 """
-SOURCES = {"react": REACT, "vue": VUE}
+# Hydrated late, when somebody else on the page has found out already who is there.
+HYDRATED = """
+import { createElement as h } from 'react';
+import { hydrateRoot } from 'react-dom/client';
+import { RequireSession } from '%(spa)s/bindings/react.js';
+import { session } from '%(spa)s/bff-client.js';
+
+const app = document.getElementById('app');
+app.innerHTML = '<i>waiting</i>';
+window.mismatches = [];
+const end = session.subscribe(() => {
+  if (!session.get().authenticated) return;
+  end();
+  hydrateRoot(app, h(RequireSession, { waiting: h('i', null, 'waiting') },
+    h('b', { 'data-testid': 'signed-in' }, session.get().claims.name)),
+  { onRecoverableError: (error) => window.mismatches.push(error.message) });
+});
+"""
+BOTH = {"react": REACT, "vue": VUE}
+SOURCES = {**BOTH, "hydrated": HYDRATED}
 DEFINED = ('--define:process.env.NODE_ENV="production"', "--define:__VUE_OPTIONS_API__=false")
 
 
@@ -81,7 +100,7 @@ def page(chromium: Chromium, site: Site) -> Iterator[Page]:
     assert not errors
 
 
-@pytest.mark.parametrize("name", list(SOURCES))
+@pytest.mark.parametrize("name", list(BOTH))
 def test_a_component_follows_the_session(page: Page, name: str) -> None:
     page.goto(f"/{name}.html")
     expect(page.get_by_test_id("signed-out")).to_have_text("no_session")
@@ -97,3 +116,22 @@ def test_a_component_follows_the_session(page: Page, name: str) -> None:
     assert signed_out
     for tab in (page, other):
         expect(tab.get_by_test_id("signed-out")).to_have_text("session_ended")
+
+
+@pytest.mark.parametrize("name", list(BOTH))
+def test_what_one_person_typed_is_gone_when_another_has_signed_in(page: Page, name: str) -> None:
+    page.goto(f"/bff/login?return_to=%2F{name}.html")
+    choose(page)
+    page.get_by_label("Words").fill("Ada's words")
+    other = page.context.new_page()
+    other.goto(f"/bff/login?prompt=login&return_to=%2F{name}.html")
+    choose(other, "Grace Hopper")
+    expect(page.get_by_test_id("signed-in")).to_have_text("Grace Hopper")
+    expect(page.get_by_label("Words")).to_have_value("")
+
+
+def test_what_a_server_drew_is_taken_over_without_a_mismatch(page: Page) -> None:
+    page.goto("/bff/login?return_to=%2Fhydrated.html")
+    choose(page)
+    expect(page.get_by_test_id("signed-in")).to_have_text("Ada Lovelace")
+    assert page.evaluate("mismatches") == []

@@ -1,9 +1,11 @@
 """Lost work is not lost: what was refused is done after a sign-in in a window of its own."""
 
+import contextlib
 import re
 
 import pytest
 from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.demo import Demo
 from tests.browser.person import session_cookie, sign_in
@@ -59,6 +61,38 @@ def test_a_refused_post_is_made_again_by_consent_and_once(refused: Page, tap: Ta
     assert posts(tap) == [401, 201]
     assert refused.get_by_test_id("task-title").input_value() == ""
     assert len(tap.to("/")) == before, "the page was never left"
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+
+
+def test_who_has_typed_something_signs_in_without_leaving_it(
+    page: Page, context: BrowserContext, bff_dev: Demo
+) -> None:
+    sign_in(page)
+    page.get_by_test_id("task-title").fill(TEXT)
+    end_from_elsewhere(context, bff_dev)
+    expect(page.get_by_test_id("signed-out")).to_be_visible()
+    with context.expect_page() as opened:
+        page.get_by_test_id("sign-in").click()
+    with contextlib.suppress(PlaywrightError):  # the provider knows Ada: it may be gone by now
+        opened.value.wait_for_event("close")
+    expect(page.get_by_test_id("signed-in")).to_be_visible()
+    expect(page.get_by_test_id("task-title")).to_have_value(TEXT)
+
+
+def test_who_cancelled_in_the_other_window_signs_in_there_after_all(
+    refused: Page, tap: Tap
+) -> None:
+    with refused.context.expect_page() as opened:
+        refused.get_by_test_id("again-go").click()
+    window = opened.value
+    with window.expect_event("close"):
+        window.get_by_role("button", name="Cancel").click()
+        window.get_by_role("link", name="Sign in").click()
+        window.get_by_role("button", name="Ada Lovelace").click()
+    expect(refused.get_by_test_id("message")).to_have_text(f"Added “{TEXT}”.")
+    assert posts(tap) == [401, 201]
+    row = refused.get_by_test_id("tasks").get_by_role("listitem").filter(has_text=TEXT)
     row.get_by_role("button").click()
     expect(row).to_have_count(0)
 

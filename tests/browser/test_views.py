@@ -67,7 +67,9 @@ def test_the_feed_tells_of_tasks_while_it_is_looked_at(page: Page) -> None:
     other.goto("/#/live")
     expect(other.get_by_test_id("feed-state")).to_have_text("Listening")
     page.get_by_test_id("task-title").fill("Told at once")
-    page.get_by_test_id("task-add").click()
+    with other.expect_request("**/api/tasks") as asked:  # by nobody: it keeps nobody signed in
+        page.get_by_test_id("task-add").click()
+    assert asked.value.headers["x-bff-background"] == "1"
     told = other.get_by_test_id("feed").get_by_role("listitem")
     expect(told.filter(has_text="Added: Told at once")).to_have_count(1)
     mine = page.get_by_test_id("tasks").get_by_role("listitem").filter(has_text="Told at once")

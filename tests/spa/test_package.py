@@ -25,7 +25,8 @@ const end: () => void = session.subscribe(() => {
   if (now.authenticated) {
     const left: number = now.seconds_left.idle;
     const name: string | undefined = now.claims.name;
-    console.log(left, name, now.expiring === 'idle');
+    const person: string = now.person;
+    console.log(left, name, person, now.expiring === 'idle');
   } else if (now.authenticated === false) login({ returnTo: '/', prompt: 'login', maxAge: 60 });
   // @ts-expect-error: nobody is known to be signed in here
   console.log(now.claims);
@@ -52,6 +53,26 @@ const text: string = useVueSession().value.authenticated ? 'in' : 'out';
 export const shown = () => [
   useSession().at, RequireSession({ children: text, otherwise: (now) => now.reason }),
 ];
+"""
+RENDER = """
+import { session } from 'bff-client';
+import * as react from 'bff-client/react';
+import * as vue from 'bff-client/vue';
+import { createElement } from 'react';
+import { renderToString } from 'react-dom/server';
+import { createSSRApp, h } from 'vue';
+import { renderToString as renderVue } from 'vue/server-renderer';
+
+let subscribed = 0;
+const { subscribe } = session;
+session.subscribe = (listener) => { subscribed += 1; return subscribe(listener); };
+const drawn = [
+  renderToString(createElement(react.RequireSession, { waiting: 'waiting' }, 'in')),
+  await renderVue(createSSRApp({ render: () => h(vue.RequireSession, null, {
+    waiting: () => 'waiting', default: () => 'in',
+  }) })),
+];
+console.log(JSON.stringify({ drawn, subscribed }));
 """
 OPTIONS = {
     "strict": True,
@@ -106,9 +127,24 @@ def test_node_imports_it_and_nothing_happens(consumer: Path) -> None:
     assert told["now"]["authenticated"] is None
 
 
-def test_its_types_serve_a_project_in_typescript(consumer: Path) -> None:
-    for name in ("react", "vue", "@vue", "@types", "csstype", "@babel"):
+@pytest.fixture(scope="module")
+def with_frameworks(consumer: Path) -> Path:
+    for name in ("react", "react-dom", "scheduler", "vue", "@vue", "@types", "csstype", "@babel"):
         (consumer / "node_modules" / name).symlink_to(MODULES / name)
+    return consumer
+
+
+def test_a_server_draws_what_waits_and_subscribes_to_nothing(with_frameworks: Path) -> None:
+    """It would never end the subscription, and have one more for each page."""
+    (with_frameworks / "render.mjs").write_text(RENDER)
+    told = json.loads(run("node", "render.mjs", cwd=with_frameworks))
+    assert told["drawn"][0] == "waiting"
+    assert "waiting" in told["drawn"][1]
+    assert told["subscribed"] == 0
+
+
+def test_its_types_serve_a_project_in_typescript(with_frameworks: Path) -> None:
+    consumer = with_frameworks
     (consumer / "page.ts").write_text(CONSUMER)
     written = json.dumps({"compilerOptions": OPTIONS, "files": ["page.ts"]})
     (consumer / "tsconfig.json").write_text(written)

@@ -1,5 +1,6 @@
 """GET /bff/callback over the wire: who gets a session out of it, and who does not (rows C)."""
 
+import html
 import re
 import secrets
 import time
@@ -194,7 +195,7 @@ def test_a_cookie_that_holds_another_state_is_a_mismatch(
 def test_an_attempt_is_over_after_ten_minutes(
     browser: Browser, provider: Control, age: int, why: str | None
 ) -> None:
-    back = come_back(browser)
+    back = come_back(browser, return_to="/orders")
     name = attempt(browser)
     state = query(back)["state"]
     its = front(browser.site)
@@ -204,6 +205,7 @@ def test_an_attempt_is_over_after_ten_minutes(
         state=state,
         nonce=old.nonce,
         code_verifier=old.code_verifier,
+        return_to=old.return_to,
         started_at=its.clock.now() - age,
     )
     assert renamed == name
@@ -213,6 +215,7 @@ def test_an_attempt_is_over_after_ten_minutes(
         assert answer.status_code == 200
         return
     assert (answer.status_code, reason(answer)) == (400, why)
+    assert 'href="/bff/login?return_to=%2Forders"' in answer.text
     assert deletes_attempt(answer, name)
     assert provider.count("token") == 0
 
@@ -493,6 +496,38 @@ def test_a_person_who_says_no_is_told_that_the_sign_in_was_cancelled(browser: Br
     answer = browser.callback(back)
     assert reason(answer) == "provider_error"
     assert "cancelled" in answer.text
+
+
+ASKED = {"return_to": "/orders?a=1&b=2", "acr_values": "2", "max_age": "60", "prompt": "login"}
+
+
+@pytest.mark.rule("C-07", "E-03")
+@pytest.mark.parametrize("asked", [{"return_to": "/"}, ASKED], ids=["plain", "particular"])
+@pytest.mark.parametrize(
+    ("instead", "why"),
+    [
+        pytest.param({"error": "access_denied"}, "provider_error", id="cancelled"),
+        pytest.param({"error": "server_error"}, "provider_unavailable", id="not now"),
+        pytest.param({"iss": "https://evil.example"}, "issuer_mismatch", id="another issuer"),
+        pytest.param({"code": "of another"}, "code_rejected", id="a code that is refused"),
+    ],
+)
+def test_who_is_refused_is_offered_the_same_login_back_to_the_same_place(
+    browser: Browser, asked: dict[str, str], instead: dict[str, str | None], why: str
+) -> None:
+    back = come_back(browser, **asked)
+    if "error" in instead:
+        instead = {"code": None, **instead}
+    answer = browser.callback(changed(back, **instead))
+    assert reason(answer) == why
+    (link,) = re.findall(r'<a href="([^"]*)">Sign in</a>', answer.text)
+    again = html.unescape(link)
+    assert urlsplit(again).path == "/bff/login"
+    assert query(again) == asked
+    following = browser.navigate(again, site="same-origin")
+    with Person("ada") as person:
+        landed = browser.callback(person.visit(following.headers["location"]))
+    assert f'content="0;url={html.escape(asked["return_to"])}"' in landed.text
 
 
 SILENT = (

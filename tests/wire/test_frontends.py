@@ -92,6 +92,16 @@ def test_a_host_of_no_front_end_gets_421(place: Place, host: str) -> None:
         assert (answer.status_code, reason(answer)) == (421, "unknown_origin")
 
 
+@pytest.mark.rule("S-15")
+def test_a_person_has_another_name_at_each(place: Place) -> None:
+    names = set()
+    for name in ("shop", "desk"):
+        with browsing(place.at(name)) as page:
+            page.sign_in()
+            names.add(page.fetch("GET", "/bff/session").json()["person"])
+    assert len(names) == 2
+
+
 @pytest.mark.rule("S-18")
 def test_a_cookie_of_one_means_nothing_at_the_other(place: Place, told: Told) -> None:
     with browsing(place.at("shop")) as page, browsing(place.at("desk")) as other:

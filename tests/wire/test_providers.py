@@ -190,10 +190,11 @@ def test_an_answer_of_one_at_the_callback_of_the_other_is_refused(
     page: Browser, place: Place, told: Told, name: str
 ) -> None:
     with Person("ada") as person:
-        back = person.visit(page.to_provider("/", provider=name))
+        back = person.visit(page.to_provider("/orders", provider=name))
     other = NAMES[1 - NAMES.index(name)]
     answer = page.callback(back.replace(f"/callback/{name}?", f"/callback/{other}?"))
     assert (answer.status_code, reason(answer)) == (400, "issuer_mismatch")
+    assert links(answer) == {"Sign in": f"/bff/login?return_to=%2Forders&provider={name}"}
     for control in place.by_name.values():
         assert control.count("token:authorization_code") == 0
     assert page.session_cookie is None
@@ -303,6 +304,8 @@ def test_the_same_sub_at_two_providers_is_two_people(page: Browser, place: Place
     with browsing(place.site) as guest:
         sign_in(page, "corp")
         sign_in(guest, "guests")
+        names = {each.fetch("GET", "/bff/session").json()["person"] for each in (page, guest)}
+        assert len(names) == 2
         assert len(page.fetch("GET", "/bff/sessions").json()["sessions"]) == 1
         assert page.fetch("DELETE", "/bff/sessions").status_code == 204
         assert guest.fetch("GET", "/bff/session").json()["authenticated"]

@@ -1,5 +1,7 @@
 """The session cookie and what stands behind it, over the wire (rows S)."""
 
+import base64
+import hashlib
 import re
 import secrets
 import time
@@ -10,15 +12,16 @@ import httpx
 import pytest
 
 from bff.browser.front import Front
-from bff.config.load import ConfigFaults
+from bff.config.load import ConfigFaults, parse
+from bff.keys import new_key
 from bff.session.seal import store_key
 from tests.conftest import LOOPBACK, SECURE, Sites
 from tests.parts.answers import cookie_lines, reason
 from tests.parts.browser import Browser, Cookie, browsing
-from tests.parts.config import config
+from tests.parts.config import config, config_text
 from tests.parts.control import Control
 from tests.parts.redis_process import RedisProcess
-from tests.parts.site import Site
+from tests.parts.site import Site, serving
 
 SESSION = "__Host-Http-bff"
 FETCHES = (("GET", "/api/tasks"), ("POST", "/api/tasks"))
@@ -577,13 +580,45 @@ def test_the_state_of_a_session_says_how_long_it_has_left(
         assert answer.headers["cache-control"] == "no-store"
         document = answer.json()
         seconds = document.pop("seconds_left")
-        assert set(document) == {"authenticated", "claims", "login_url", "logout_url"}
+        assert set(document) == {"authenticated", "person", "claims", "login_url", "logout_url"}
         assert 1790 <= seconds["idle"] <= 1800
         assert 43_190 <= seconds["lifetime"] <= 43_200
         assert 290 <= seconds["access_token"] <= 300
         provider.switch(omit_expires_in=True)
         browser.sign_in()
         assert left_or_none(browser) is None
+
+
+def named(site: Site, sub: str) -> str:
+    """SHA-256 of what a person is told apart by, each after its length; 16 octets of it."""
+    parts = ("bff/1/person", "default", front(site).frontend.provider.issuer, sub)
+    octets = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
+    return base64.b64encode(hashlib.sha256(octets).digest()[:16], b"-_").decode().rstrip("=")
+
+
+@pytest.mark.rule("S-15")
+def test_a_person_has_one_name_in_all_sessions_and_under_every_key(
+    site: Site, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BFF_TEST_OTHER_KEY", new_key())
+    for at in (site, site, sites(key="BFF_TEST_OTHER_KEY")):
+        with browsing(at) as browser:
+            for _ in range(2):  # the second time over the session before
+                browser.sign_in()
+                assert state(browser)["person"] == named(site, "ada")
+                assert state(browser, "POST")["person"] == named(site, "ada")
+
+
+@pytest.mark.rule("S-15")
+def test_two_people_of_whom_a_page_may_see_nothing_are_two(provider: Control) -> None:
+    simulator = provider.simulator
+    text = config_text(issuer=simulator.issuer, api=simulator.api)
+    unseen = parse(re.sub("(?m)^claims = .*$", "claims = []", text), dev=True)
+    with serving(unseen) as site, browsing(site) as browser:
+        for sub in ("ada", "grace", "ada"):
+            browser.sign_in(sub)
+            now = state(browser)
+            assert (now["claims"], now["person"]) == ({}, named(site, sub))
 
 
 def left_or_none(browser: Browser) -> object:
