@@ -134,7 +134,11 @@ function failed(error, lead = '', done) {
   if (known?.repeat && done && wantsPerson) again.offer(known, lead, done);
   else if (known?.status === 401 && known.reason && !known.signedOut) {
     say(`${lead} It was answered for an earlier sign-in. Please try again.`.trim(), 'trouble');
-  } else if (!known?.signedOut) say(`${lead} ${sentence(error)}`.trim(), 'trouble');
+  } else if (!known?.signedOut) {
+    // What nobody asked for meets the same trouble, and is not to be told in place of this.
+    if (known?.status === 503 && known.reason) ailing = sentence(error);
+    say(`${lead} ${sentence(error)}`.trim(), 'trouble');
+  }
 }
 
 /**
