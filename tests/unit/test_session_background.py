@@ -15,7 +15,7 @@ def test_what_is_begun_at_an_end_is_waited_for_too() -> None:
         background, gate = Background(), asyncio.Event()
 
         async def second() -> None:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
             done.append("second")
 
         async def first() -> None:

@@ -176,6 +176,27 @@ async def test_a_refresh_that_waited_for_its_connection_has_all_its_time() -> No
 
 @pytest.mark.rule("R-07")
 @in_a_loop
+async def test_once_it_has_left_a_refresh_has_as_long_as_any_and_no_longer() -> None:
+    async with provider(connections=2, total_timeout=1.0) as (peer, server):
+        await server.discovery.metadata()
+
+        async def slowly(writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.5)
+            writer.write(http(200, {"access_token": "canary-at", "token_type": "Bearer"}))
+
+        async def never(_: asyncio.StreamWriter) -> None:
+            await asyncio.Event().wait()
+
+        peer.answers["/token"] = slowly
+        assert (await refresh(server, "canary-rt", patience=0.3)).answer is TokenAnswer.GRANTED
+        peer.answers["/token"] = never
+        async with asyncio.timeout(30):
+            outcome = await refresh(server, "canary-rt", patience=300.0)
+        assert outcome.answer is TokenAnswer.UNSURE
+
+
+@pytest.mark.rule("R-07")
+@in_a_loop
 async def test_a_refresh_that_would_leave_too_late_does_not_leave() -> None:
     async with provider(connections=2, total_timeout=60.0) as (peer, server):
         await server.discovery.metadata()
