@@ -97,13 +97,18 @@ def test_the_same_person_stays_whatever_is_shown_of_them(
     assert page.evaluate("endings") == []
 
 
-def test_a_call_of_one_whose_end_was_known_is_not_made_again_for_another(
-    page: Page, context: BrowserContext, bff_dev: Demo, tap: Tap
-) -> None:
+def is_refused_after_the_end(page: Page, context: BrowserContext, bff_dev: Demo) -> None:
+    """A call of Ada's, made when her page already knew that her session was over."""
     sign_in(page)
     end_from_elsewhere(context, bff_dev)
     expect(page.get_by_test_id("signed-out")).to_be_visible()
     assert page.evaluate(POST, TEXT) == "session_ended"
+
+
+def test_a_call_of_one_whose_end_was_known_is_not_made_again_for_another(
+    page: Page, context: BrowserContext, bff_dev: Demo, tap: Tap
+) -> None:
+    is_refused_after_the_end(page, context, bff_dev)
     come(context, "Grace Hopper")
     expect(page.get_by_test_id("name")).to_have_text("Grace Hopper")
     assert page.evaluate(REPEAT) == "somebody_else"
@@ -113,10 +118,7 @@ def test_a_call_of_one_whose_end_was_known_is_not_made_again_for_another(
 def test_it_is_made_again_for_the_same_person(
     page: Page, context: BrowserContext, bff_dev: Demo, tap: Tap
 ) -> None:
-    sign_in(page)
-    end_from_elsewhere(context, bff_dev)
-    expect(page.get_by_test_id("signed-out")).to_be_visible()
-    assert page.evaluate(POST, TEXT) == "session_ended"
+    is_refused_after_the_end(page, context, bff_dev)
     come(context, "Ada Lovelace")
     expect(page.get_by_test_id("signed-in")).to_be_visible()
     assert page.evaluate(REPEAT) == 201

@@ -15,7 +15,8 @@ def test_what_is_begun_at_an_end_is_waited_for_too() -> None:
         background, gate = Background(), asyncio.Event()
 
         async def second() -> None:
-            await asyncio.sleep(0.05)
+            for _ in range(10):  # turns of the loop: longer than a drain needs to look once
+                await asyncio.sleep(0)
             done.append("second")
 
         async def first() -> None:
