@@ -72,6 +72,7 @@ def test_the_page_of_one_forgets_them_and_hears_that_theirs_is_over(
     page.goto("/")
     page.get_by_test_id("sign-in").click()
     choose(page)
+    expect(page.get_by_test_id("signed-in")).to_be_visible()  # or the next step would cut it off
     page.goto("/#/live")
     page.evaluate(LISTEN)
     page.get_by_test_id("task-title").evaluate("(field, text) => { field.value = text }", TEXT)
